@@ -114,7 +114,7 @@ func (d Day) Start(loc *time.Location) time.Time {
 		from, to := at.ZoneBounds()
 		_, offset := at.Zone()
 		first := midnight.Add(-time.Duration(offset) * time.Second).In(loc)
-		if first.Before(from) {
+		if !from.IsZero() && first.Before(from) {
 			first = from // midnight was skipped
 		}
 		// The count is for moments so far away that package time itself has overflowed.
@@ -126,12 +126,20 @@ func (d Day) Start(loc *time.Location) time.Time {
 }
 
 // String returns d as YYYY-MM-DD, whether it exists or not.
-func (d Day) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, int(d.Month), d.Day) }
+func (d Day) String() string {
+	if text, err := d.AppendText(make([]byte, 0, len("2006-01-02"))); err == nil {
+		return string(text)
+	}
+	return d.format()
+}
+
+// format writes what is not valid, too; slowly, and not by way of AppendText, whose error it is part of.
+func (d Day) format() string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, int(d.Month), d.Day) }
 
 // AppendText is [Day.MarshalText] that appends to b.
 func (d Day) AppendText(b []byte) ([]byte, error) {
 	if !d.Valid() {
-		return b, fmt.Errorf("calendar: write %s: %w", d, ErrInvalidDay)
+		return b, fmt.Errorf("calendar: write %s: %w", d.format(), ErrInvalidDay)
 	}
 	return append(b,
 		byte('0'+d.Year/1000), byte('0'+d.Year/100%10), byte('0'+d.Year/10%10), byte('0'+d.Year%10), '-',

@@ -6,9 +6,10 @@ import (
 	"time"
 	_ "time/tzdata" // the tables below must not depend on what the machine has installed
 
-	"github.com/larder-go/larder/calendar"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/larder-go/larder/calendar"
 )
 
 func load(tb testing.TB, name string) *time.Location {
@@ -190,7 +191,8 @@ func TestValid(t *testing.T) {
 		assert.False(t, d.IsZero(), d)
 	}
 	for _, d := range []calendar.Day{
-		{}, {2026, 2, 29}, {1900, 2, 29}, {2026, 11, 31}, {2026, 11, 0}, {2026, 11, -1},
+		{},
+		{2026, 2, 29}, {1900, 2, 29}, {2026, 11, 31}, {2026, 11, 0}, {2026, 11, -1},
 		{2026, 0, 1}, {2026, 13, 1}, {2026, -1, 1}, {-1, 1, 1}, {10000, 1, 1},
 	} {
 		assert.False(t, d.Valid(), d)

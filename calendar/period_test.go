@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larder-go/larder/calendar"
 	"github.com/stretchr/testify/assert"
+
+	"github.com/larder-go/larder/calendar"
 )
 
 var periods = []calendar.Period{calendar.Hourly, calendar.Daily, calendar.Weekly, calendar.Monthly, calendar.Yearly}
@@ -82,18 +83,13 @@ func TestAllTime(t *testing.T) {
 	}
 	assert.Equal(t, "Period(6)", calendar.Period(6).String())
 	assert.Equal(t, "AllTime", calendar.AllTime.String())
-	assert.Equal(t, "Hourly Daily Weekly Monthly Yearly", join(periods))
-}
-
-func join(periods []calendar.Period) string {
-	text := ""
-	for i, p := range periods {
-		if i > 0 {
-			text += " "
-		}
-		text += p.String()
+	for p, name := range map[calendar.Period]string{
+		calendar.AllTime: "AllTime", calendar.Hourly: "Hourly", calendar.Daily: "Daily",
+		calendar.Weekly: "Weekly", calendar.Monthly: "Monthly", calendar.Yearly: "Yearly",
+	} {
+		assert.Equal(t, name, p.String())
+		assert.True(t, p.Valid())
 	}
-	return text
 }
 
 func TestAll(t *testing.T) {
