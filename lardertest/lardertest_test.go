@@ -17,7 +17,14 @@ import (
 	"github.com/larder-go/larder/lardertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestNothingIsLeft: what Start starts ends with stop. (It is not parallel, so that no other test is at work.)
+func TestNothingIsLeft(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	rdb, stop := lardertest.Start()
+	require.NoError(t, rdb.Ping(t.Context()).Err())
+	stop()
+	require.Eventually(t, func() bool { return goleak.Find(before) == nil }, time.Minute, 10*time.Millisecond)
+}
 
 // TestOneClock: a sleep moves the expiry of keys and of hash fields, TIME, and time.Now together.
 func TestOneClock(t *testing.T) {
