@@ -93,28 +93,66 @@ func TestLongPipeline(t *testing.T) {
 	})
 }
 
-// TestManyAtOnce: goroutines and an AutoPipeliner in a bubble.
+// TestManyAtOnce: goroutines and every kind of AutoPipeliner, in one bubble after the other.
 func TestManyAtOnce(t *testing.T) {
-	for range 2 {
+	for range 3 {
 		lardertest.Run(t, func(t *testing.T, rdb *redis.Client) {
-			auto, err := rdb.AutoPipeline()
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, auto.Close()) })
+			clients := []redis.UniversalClient{rdb}
+			for _, make := range []func(*redis.Client) (*redis.AutoPipeliner, error){
+				func(c *redis.Client) (*redis.AutoPipeliner, error) { return c.AutoPipeline() },
+				func(c *redis.Client) (*redis.AutoPipeliner, error) { return c.AsyncAutoPipeline() },
+				func(c *redis.Client) (*redis.AutoPipeliner, error) {
+					return c.AutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
+				},
+			} {
+				opts := *rdb.Options() // an AutoPipeliner is its client's
+				c := redis.NewClient(&opts)
+				t.Cleanup(func() { require.NoError(t, c.Close()) })
+				auto, err := make(c)
+				require.NoError(t, err)
+				clients = append(clients, auto)
+			}
 			var wg sync.WaitGroup
-			for range 50 {
+			for range 20 {
 				wg.Go(func() {
 					for range 5 {
-						assert.NoError(t, rdb.Incr(t.Context(), "plain").Err())
-						assert.NoError(t, auto.Incr(t.Context(), "auto").Err())
+						for n, c := range clients {
+							_, err := c.Incr(t.Context(), fmt.Sprint(n)).Result()
+							assert.NoError(t, err)
+						}
 						time.Sleep(time.Second)
 					}
 				})
 			}
 			wg.Wait()
-			assert.Equal(t, "250", rdb.Get(t.Context(), "plain").Val())
-			assert.Equal(t, "250", rdb.Get(t.Context(), "auto").Val())
+			for n := range clients {
+				assert.Equal(t, "100", rdb.Get(t.Context(), fmt.Sprint(n)).Val())
+			}
 		})
 	}
+}
+
+// TestClusterClient: a ClusterClient takes the Redis for a cluster of one node.
+func TestClusterClient(t *testing.T) {
+	lardertest.Run(t, func(t *testing.T, rdb *redis.Client) {
+		addr := rdb.Options().Addr
+		cluster := redis.NewClusterClient(&redis.ClusterOptions{
+			Dialer:   rdb.Options().Dialer,
+			PoolSize: rdb.Options().PoolSize,
+			ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
+				return []redis.ClusterSlot{{Start: 0, End: 16383, Nodes: []redis.ClusterNode{{Addr: addr}}}}, nil
+			},
+		})
+		t.Cleanup(func() {
+			require.NoError(t, cluster.Close())
+			time.Sleep(time.Second) // its last goroutine sleeps, too
+		})
+		require.NoError(t, cluster.Set(t.Context(), "k", "v", time.Hour).Err())
+		assert.Equal(t, "v", rdb.Get(t.Context(), "k").Val())
+		require.NoError(t, cluster.PFAdd(t.Context(), "{h}1", "a", "b").Err())
+		require.NoError(t, cluster.PFAdd(t.Context(), "{h}2", "b", "c").Err())
+		assert.Equal(t, int64(3), cluster.PFCount(t.Context(), "{h}1", "{h}2").Val())
+	})
 }
 
 // TestBlocking: what waits on a server waits on the bubble's clock.
@@ -128,14 +166,16 @@ func TestBlocking(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, sub.Close()) })
 		_, err := sub.Receive(t.Context())
 		require.NoError(t, err)
-		go func() {
+		var wg sync.WaitGroup
+		wg.Go(func() {
 			time.Sleep(time.Hour)
 			assert.NoError(t, rdb.Publish(t.Context(), "news", "late").Err())
-		}()
+		})
 		message, err := sub.ReceiveMessage(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, "late", message.Payload)
 		assert.Equal(t, time.Hour+30*time.Second, time.Since(start))
+		wg.Wait()
 	})
 }
 
