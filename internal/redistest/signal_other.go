@@ -2,9 +2,15 @@
 
 package redistest
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 var errNoSignals = errors.New("redistest: processes cannot be paused on this system")
 
-func (s *Server) stopProcess() error     { return errNoSignals }
-func (s *Server) continueProcess() error { return errNoSignals }
+func stopProcess(*os.Process) error     { return errNoSignals }
+func continueProcess(*os.Process) error { return errNoSignals }
+
+// gone cannot tell here, and lets all folders stay.
+func gone(int) bool { return false }

@@ -2,7 +2,16 @@
 
 package redistest
 
-import "syscall"
+import (
+	"errors"
+	"os"
+	"syscall"
+)
 
-func (s *Server) stopProcess() error     { return s.cmd.Process.Signal(syscall.SIGSTOP) }
-func (s *Server) continueProcess() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
+var errNoSignals = errors.New("redistest: processes cannot be paused on this system")
+
+func stopProcess(p *os.Process) error     { return p.Signal(syscall.SIGSTOP) }
+func continueProcess(p *os.Process) error { return p.Signal(syscall.SIGCONT) }
+
+// gone says whether there is no such process.
+func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
