@@ -50,9 +50,9 @@ func Process(ctx context.Context, rdb redis.UniversalClient, cmd redis.Cmder) er
 		err = own
 	}
 	if w.unsent != nil {
-		w.release()
+		cmd.SetErr(w.unsent)
 		if err == nil {
-			err = cmd.Err()
+			err = w.unsent
 		}
 	}
 	if err == nil {
@@ -63,41 +63,6 @@ func Process(ctx context.Context, rdb redis.UniversalClient, cmd redis.Cmder) er
 		return &UnknownError{Err: err}
 	default:
 		return err
-	}
-}
-
-// wrapper is a command that go-redis does not send twice.
-type wrapper struct {
-	redis.Cmder
-	// calls counts the calls of SetErr, nils those with nil.
-	calls, nils int32
-	// unsent is an error that proves that nothing was sent, kept back from the
-	// command: go-redis overwrites no error by a later one, so a batch that is
-	// tried again and cut then would otherwise show the first error.
-	unsent error
-}
-
-// NoRetry keeps go-redis from sending the command again.
-func (w *wrapper) NoRetry() bool { return true }
-
-// SetErr counts.
-func (w *wrapper) SetErr(err error) {
-	w.calls++
-	w.unsent = nil
-	switch {
-	case err == nil:
-		w.nils++
-	case notSent(err):
-		w.unsent = err
-		return
-	}
-	w.Cmder.SetErr(err)
-}
-
-// release hands the error that was kept back to the command.
-func (w *wrapper) release() {
-	if w.unsent != nil {
-		w.Cmder.SetErr(w.unsent)
 	}
 }
 
@@ -161,6 +126,10 @@ func isReply(err error) bool {
 	return !strings.Contains(err.Error(), "redis: connection unusable")
 }
 
+// unpipelined begins the error of a ClusterClient for a whole batch with a
+// command that it cannot put into one, such as DBSIZE. It sends nothing then.
+const unpipelined = "redis: cannot pipeline command"
+
 // notSent says whether err proves that the command never left.
 func notSent(err error) bool {
 	switch {
@@ -173,6 +142,13 @@ func notSent(err error) bool {
 		return true
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	switch err.Error() { // go-redis does not export them
+	case "redis: cluster has no nodes", "redis: all ring shards are down":
+		return true
+	}
+	if strings.HasPrefix(err.Error(), unpipelined) {
 		return true
 	}
 	// Only the greeting of a connection is answered so: nothing went before.
