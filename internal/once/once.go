@@ -130,6 +130,10 @@ func isReply(err error) bool {
 // command that it cannot put into one, such as DBSIZE. It sends nothing then.
 const unpipelined = "redis: cannot pipeline command"
 
+// badConn begins the error of a transaction whose connection broke before: it
+// takes no other.
+const badConn = "redis: Conn is in a bad state"
+
 // notSent says whether err proves that the command never left.
 func notSent(err error) bool {
 	switch {
@@ -148,7 +152,7 @@ func notSent(err error) bool {
 	case "redis: cluster has no nodes", "redis: all ring shards are down":
 		return true
 	}
-	if strings.HasPrefix(err.Error(), unpipelined) {
+	if text := err.Error(); strings.HasPrefix(text, unpipelined) || strings.HasPrefix(text, badConn) {
 		return true
 	}
 	// Only the greeting of a connection is answered so: nothing went before.
@@ -164,6 +168,17 @@ func followsLate(rdb redis.UniversalClient) bool {
 	default:
 		return true
 	}
+}
+
+// Unpipelined returns the name of the command because of which a ClusterClient
+// refused a whole batch, unsent, and "" if err says nothing such.
+func Unpipelined(err error) string {
+	if err == nil || !strings.HasPrefix(err.Error(), unpipelined) {
+		return ""
+	}
+	_, name, _ := strings.Cut(err.Error(), `"`)
+	name, _, _ = strings.Cut(name, `"`)
+	return name
 }
 
 // Sleep waits for d, or until ctx ends, and returns its error then. A duration
