@@ -2,6 +2,7 @@ package lardertest_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"testing"
@@ -45,7 +46,7 @@ func TestInvitations(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(c.after) // moves time.Now and the expiry of the key
-			if _, err := service.Accept(t.Context(), c.code); err != c.want {
+			if _, err := service.Accept(t.Context(), c.code); !errors.Is(err, c.want) {
 				t.Errorf("%s: %v, want %v", c.code, err, c.want)
 			}
 			if late := time.Now().After(end); late != (c.want != nil) {
@@ -55,7 +56,7 @@ func TestInvitations(t *testing.T) {
 	})
 }
 
-// The test above is a whole one, as it stands in a service's own tests. It passes:
+// The test above is a whole one, as it stands in a service's own tests. It passes.
 func ExampleRun() {
 	fmt.Println(passes(TestInvitations))
 	// Output:

@@ -176,8 +176,13 @@ func TestFaultsRefused(t *testing.T) {
 	t.Parallel()
 	rdb := lardertest.New(t)
 	for _, bad := range []lardertest.Fault{
-		{Skip: -1}, {Times: -1}, {Delay: -1},
-		{Error: "ERR x", Lost: true}, {Error: "ERR x", Refused: true}, {Lost: true, Refused: true}, {Error: "ERR\r\n+OK"},
+		{Skip: -1},
+		{Times: -1},
+		{Delay: -1},
+		{Error: "ERR x", Lost: true},
+		{Error: "ERR x", Refused: true},
+		{Lost: true, Refused: true},
+		{Error: "ERR\r\n+OK"},
 	} {
 		require.ErrorContains(t, lardertest.SetFaults(rdb, lardertest.Fault{}, bad), "lardertest: set faults: fault 1: ")
 	}

@@ -9,10 +9,14 @@ import (
 // The HyperLogLog commands as a real server has them: sketches are plain strings, byte for byte the same, and
 // PFCOUNT of several keys counts their union. (miniredis keeps them as a type of its own, and adds the counts.)
 
-// errNotSketch and errCorrupt are Redis's words.
-var (
-	errNotSketch = errors.New("WRONGTYPE Key is not a valid HyperLogLog string value.")
-	errCorrupt   = errors.New("INVALIDOBJ Corrupted HLL object detected")
+// replyError is an error in Redis's words.
+type replyError string
+
+func (e replyError) Error() string { return string(e) }
+
+const (
+	errNotSketch replyError = "WRONGTYPE Key is not a valid HyperLogLog string value."
+	errCorrupt   replyError = "INVALIDOBJ Corrupted HLL object detected"
 )
 
 // sketch reads the sketch at key, nil if there is none, with the bytes it was read from.

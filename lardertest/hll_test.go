@@ -2,6 +2,7 @@ package lardertest_test
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -171,7 +172,7 @@ func TestHyperLogLogOfMany(t *testing.T) {
 	elements := make([]any, 20000)
 	var want hll.Sketch
 	for n := range elements {
-		text := fmt.Sprint(n)
+		text := strconv.Itoa(n)
 		elements[n] = text
 		want.Add(text)
 	}

@@ -203,21 +203,12 @@ func choose(text string, names []string) string {
 		return text
 	}
 	var chosen []string
-	block := ""
-	take := func() {
+	for block := range strings.SplitSeq("\n"+text, "\n# ") {
 		header, _, _ := strings.Cut(block, "\n")
-		name := strings.ToLower(strings.TrimSpace(strings.TrimPrefix(header, "#")))
-		if block != "" && (wanted[name] || byDefault && name != "commandstats" && name != "latencystats") {
-			chosen = append(chosen, strings.TrimRight(block, "\r\n")+"\r\n")
+		name := strings.ToLower(strings.TrimSpace(header))
+		if name != "" && (wanted[name] || byDefault && name != "commandstats" && name != "latencystats") {
+			chosen = append(chosen, "# "+strings.TrimRight(block, "\r\n")+"\r\n")
 		}
-		block = ""
 	}
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "# ") {
-			take()
-		}
-		block += line
-	}
-	take()
 	return strings.Join(chosen, "\r\n")
 }

@@ -3,7 +3,7 @@ package lardertest_test
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -66,8 +66,9 @@ func TestEmpty(t *testing.T) {
 
 // TestParallel: bubbles of parallel tests wait for each other.
 func TestParallel(t *testing.T) {
+	t.Parallel()
 	for n := range 4 {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
 			t.Parallel()
 			lardertest.Run(t, func(t *testing.T, rdb *redis.Client) {
 				time.Sleep(time.Hour)
@@ -83,8 +84,8 @@ func TestLongPipeline(t *testing.T) {
 		value := strings.Repeat("x", 100)
 		cmds, err := rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 			for n := range 10000 {
-				p.Set(t.Context(), fmt.Sprint(n%100), value, 0)
-				p.Get(t.Context(), fmt.Sprint(n%100))
+				p.Set(t.Context(), strconv.Itoa(n%100), value, 0)
+				p.Get(t.Context(), strconv.Itoa(n%100))
 			}
 			return nil
 		})
@@ -117,7 +118,7 @@ func TestManyAtOnce(t *testing.T) {
 				wg.Go(func() {
 					for range 5 {
 						for n, c := range clients {
-							_, err := c.Incr(t.Context(), fmt.Sprint(n)).Result()
+							_, err := c.Incr(t.Context(), strconv.Itoa(n)).Result()
 							assert.NoError(t, err)
 						}
 						time.Sleep(time.Second)
@@ -126,7 +127,7 @@ func TestManyAtOnce(t *testing.T) {
 			}
 			wg.Wait()
 			for n := range clients {
-				assert.Equal(t, "100", rdb.Get(t.Context(), fmt.Sprint(n)).Val())
+				assert.Equal(t, "100", rdb.Get(t.Context(), strconv.Itoa(n)).Val())
 			}
 		})
 	}

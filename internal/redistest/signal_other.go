@@ -2,15 +2,9 @@
 
 package redistest
 
-import (
-	"errors"
-	"os"
-)
+import "errors"
 
 var errNoSignals = errors.New("redistest: processes cannot be paused on this system")
 
-func stopProcess(*os.Process) error     { return errNoSignals }
-func continueProcess(*os.Process) error { return errNoSignals }
-
-// gone cannot tell here, and lets all folders stay.
-func gone(int) bool { return false }
+func (s *Server) stopProcess() error     { return errNoSignals }
+func (s *Server) continueProcess() error { return errNoSignals }
