@@ -261,13 +261,13 @@ func TestPlanIsFewest(t *testing.T) {
 	}
 	zones := []string{"UTC", "Europe/Berlin", "Asia/Kathmandu", "Pacific/Apia", "Australia/Lord_Howe", "America/Sao_Paulo"}
 	planned := 0
-	for i := range 60 {
+	for i := range 45 {
 		rng := rand.New(rand.NewPCG(uint64(i), 66))
 		set := sets[i%len(sets)]
 		c := planner(t, now, Options{Buckets: set, Location: zone(t, zones[rng.IntN(len(zones))]), Keep: keepAll(set...)})
 		per := []calendar.Period{hourly, daily, weekly}[rng.IntN(3)]
 		from := per.Start(instant("2011-09-01 00:00", time.UTC).Add(time.Duration(rng.IntN(60*24))*time.Hour), c.loc)
-		to := per.Start(from.Add(time.Duration(24+rng.IntN([]int{72, 60 * 24, 200 * 24}[i%3]))*time.Hour), c.loc)
+		to := per.Start(from.Add(time.Duration(24+rng.IntN([]int{72, 60 * 24, 100 * 24}[i%3]))*time.Hour), c.loc)
 		labels, err := c.plan(from, to, now)
 		name := fmt.Sprintf("seed %d: %v, %s to %s", i, c.periods(), from, to)
 		if want := fewest(stretches(c, from, to), from, to); want < 0 {
@@ -280,7 +280,7 @@ func TestPlanIsFewest(t *testing.T) {
 		checkPlan(t, c, from, to, labels)
 		planned++
 	}
-	assert.Greater(t, planned, 30)
+	assert.Greater(t, planned, 20)
 }
 
 func FuzzPlan(f *testing.F) {

@@ -122,7 +122,9 @@ func everyCall(c *Counter, page string) map[string]func(context.Context) error {
 		"Series of weeks made of days": func(ctx context.Context) error {
 			return none(c.Series(ctx, page, weekly, instant("2090-05-01 00:00", time.UTC), instant("2090-06-05 00:00", time.UTC)))
 		},
-		"Union":   func(ctx context.Context) error { return none(c.Union(ctx, []string{page, page + "2", page + "3"}, from, to)) },
+		"Union": func(ctx context.Context) error {
+			return none(c.Union(ctx, []string{page, page + "2", page + "3"}, from, to))
+		},
 		"Overlap": func(ctx context.Context) error { return none(c.Overlap(ctx, page, page+"2", from, to)) },
 	}
 }
