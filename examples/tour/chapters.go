@@ -10,7 +10,9 @@ type chapter struct {
 }
 
 // chapters are in the order of the tour.
-var chapters = []chapter{}
+var chapters = []chapter{
+	{name: "visitors", title: "Visitors: unique counts over any window", show: (*tour).visitors},
+}
 
 func names() []string {
 	all := make([]string, len(chapters))
