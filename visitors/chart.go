@@ -41,7 +41,7 @@ const (
 func (c Chart) SVG(w io.Writer) error {
 	var b bytes.Buffer
 	scale := newScale(c.Points)
-	left := 28 + textWidth(group(scale.top), labelSize)
+	left := 28 + textWidth(group(scale.top))
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" font-family="Helvetica, Arial, sans-serif" font-size="%d">`+"\n",
 		chartWidth, chartHeight, chartWidth, chartHeight, labelSize)
 	if c.Title != "" {
@@ -116,7 +116,7 @@ func labels(points []Point, x func(int) float64, left float64) []label {
 	texts := timeTexts(points)
 	widest := 0.0
 	for _, text := range texts {
-		widest = max(widest, textWidth(text, labelSize))
+		widest = max(widest, textWidth(text))
 	}
 	every := 1
 	for _, n := range []int{1, 2, 3, 4, 6, 7, 12, 14, 24, 28, 48, 72, 96, 120, 168, 336, 672} {
@@ -130,9 +130,9 @@ func labels(points []Point, x func(int) float64, left float64) []label {
 	}
 	var chosen []label
 	for i := 0; i < len(points); i += every {
-		half := textWidth(texts[i], labelSize) / 2
+		half := textWidth(texts[i]) / 2
 		at := min(max(x(i), left-20+half), chartWidth-6-half)
-		if n := len(chosen); n > 0 && at-half < chosen[n-1].x+textWidth(chosen[n-1].text, labelSize)/2+apart/2 {
+		if n := len(chosen); n > 0 && at-half < chosen[n-1].x+textWidth(chosen[n-1].text)/2+apart/2 {
 			continue
 		}
 		chosen = append(chosen, label{tick: x(i), x: at, text: texts[i]})
@@ -197,10 +197,8 @@ func newScale(points []Point) scale {
 	}
 }
 
-// textWidth is how wide a text is at most.
-func textWidth(s string, size float64) float64 {
-	return letter * size * float64(utf8.RuneCountInString(s))
-}
+// textWidth is how wide a label is at most.
+func textWidth(s string) float64 { return letter * labelSize * float64(utf8.RuneCountInString(s)) }
 
 // shorten cuts a title that does not fit. Bold letters are wider.
 func shorten(s string) string {

@@ -31,10 +31,10 @@ func instant(s string, loc *time.Location) time.Time {
 	return t
 }
 
-func zone(t testing.TB, name string) *time.Location {
-	t.Helper()
+func zone(tb testing.TB, name string) *time.Location {
+	tb.Helper()
 	loc, err := time.LoadLocation(name)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return loc
 }
 
@@ -49,8 +49,9 @@ func series(per calendar.Period, from time.Time, n int, most int64) []Point {
 	return points
 }
 
-func charts(t testing.TB) map[string]Chart {
-	berlin := zone(t, "Europe/Berlin")
+func charts(tb testing.TB) map[string]Chart {
+	tb.Helper()
+	berlin := zone(tb, "Europe/Berlin")
 	return map[string]Chart{
 		"empty":  {Title: "A page without data"},
 		"zero":   {Title: "A page that nobody reads", Points: series(calendar.Daily, instant("2026-11-01 00:00", time.UTC), 7, 0)},
@@ -63,10 +64,10 @@ func charts(t testing.TB) map[string]Chart {
 	}
 }
 
-func draw(t testing.TB, c Chart) []byte {
-	t.Helper()
+func draw(tb testing.TB, c Chart) []byte {
+	tb.Helper()
 	var b bytes.Buffer
-	require.NoError(t, c.SVG(&b))
+	require.NoError(tb, c.SVG(&b))
 	return b.Bytes()
 }
 
@@ -136,7 +137,7 @@ func TestChartLabels(t *testing.T) {
 			for _, m := range found {
 				x, err := strconv.ParseFloat(m[1], 64)
 				require.NoError(t, err)
-				half := textWidth(m[2], labelSize) / 2
+				half := textWidth(m[2]) / 2
 				name := fmt.Sprintf("%v, %d points, %q", per, n, m[2])
 				require.GreaterOrEqual(t, x-half, end, name)
 				require.LessOrEqual(t, x+half, float64(chartWidth), name)

@@ -30,19 +30,21 @@ type env struct {
 	real      bool
 }
 
-func (e env) counter(t testing.TB, now time.Time, opts Options) *Counter {
-	t.Helper()
+func (e env) counter(tb testing.TB, now time.Time, opts Options) *Counter {
+	tb.Helper()
 	opts.Namespace = e.namespace
-	return counterAt(t, e.UniversalClient, now, opts)
+	return counterAt(tb, e.UniversalClient, now, opts)
 }
 
 // everywhere runs a test on every kind of server and client, and on what lardertest serves. miniredis by itself has other
 // sketches, and adds their counts.
 func everywhere(t *testing.T, fn func(t *testing.T, e env)) {
+	t.Helper()
 	t.Run("lardertest", func(t *testing.T) {
 		fn(t, env{lardertest.New(t), "app", func(s string) string { return s }, false})
 	})
 	redistest.Each(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		if e.Real() {
 			fn(t, env{e.Client, e.Namespace, e.ID, true})
 		}
@@ -89,6 +91,7 @@ func TestModel(t *testing.T) {
 		{"Pacific/Apia", instant("2012-01-10 12:30", time.UTC), []calendar.Period{hourly, daily, weekly}},                            // a day that never was
 	}
 	everywhere(t, func(t *testing.T, e env) {
+		t.Helper()
 		for i, c := range cases {
 			rng := rand.New(rand.NewPCG(uint64(i), 90))
 			loc := zone(t, c.zone)
@@ -242,6 +245,7 @@ func ttl(t *testing.T, rdb redis.UniversalClient, key string) int64 {
 // ever never do.
 func TestExpiryIsAbsolute(t *testing.T) {
 	everywhere(t, func(t *testing.T, e env) {
+		t.Helper()
 		opts := Options{
 			Buckets: []calendar.Period{hourly, daily, monthly, allTime},
 			Keep:    map[calendar.Period]time.Duration{hourly: 36 * time.Hour, monthly: -1},
@@ -273,9 +277,48 @@ func TestExpiryIsAbsolute(t *testing.T) {
 	})
 }
 
+// TestCrowd: many visitors of one call are counted like few, expire like them, and leave what is foreign alone.
+func TestCrowd(t *testing.T) {
+	everywhere(t, func(t *testing.T, e env) {
+		t.Helper()
+		ctx, page := t.Context(), e.id("crowd")
+		var want hll.Sketch
+		names := crowd(700)
+		for _, name := range names {
+			want.Add(name)
+		}
+		for i, opts := range []Options{{}, {Keep: keepAll(daily)}, fineBuckets} {
+			c := e.counter(t, then, opts)
+			at := then.Add(-time.Duration(i) * day)
+			require.NoError(t, c.TrackAt(ctx, page, at, names...))
+			n, err := c.TodayAt(ctx, page, at)
+			require.NoError(t, err)
+			assert.Equal(t, want.Count(), n)
+			if expires := ttl(t, e, c.prefix(page)+daily.Label(at, time.UTC)); i == 1 {
+				assert.EqualValues(t, -1, expires)
+			} else {
+				assert.InDelta(t, daily.End(at, time.UTC).Add(100*day).UnixMilli(), expires, 60_000)
+			}
+
+			foreign := c.prefix(e.id("foreign")) + daily.Label(at, time.UTC)
+			for _, set := range []func() error{
+				func() error { return e.Set(ctx, foreign, "some text", 0).Err() },
+				func() error { return e.RPush(ctx, foreign, "an item").Err() },
+			} {
+				require.NoError(t, e.Del(ctx, foreign).Err())
+				require.NoError(t, set())
+				before := contents(t, e, foreign)
+				require.ErrorIs(t, c.TrackAt(ctx, e.id("foreign"), at, names...), ErrWrongType)
+				assert.Equal(t, before, contents(t, e, foreign))
+			}
+		}
+	})
+}
+
 // TestLateVisits: a late visit goes to its own buckets, as far as they are still kept, and is refused once none is.
 func TestLateVisits(t *testing.T) {
 	everywhere(t, func(t *testing.T, e env) {
+		t.Helper()
 		ctx, page := t.Context(), e.id("late")
 		c := e.counter(t, then, Options{Buckets: []calendar.Period{hourly, daily, monthly}}) // 49 hours, 100 days, 400 days
 		exists := func(label string) int64 {
@@ -326,6 +369,7 @@ func TestLateVisits(t *testing.T) {
 // TestSeriesOfOddDays holds the points of days that are longer, shorter, or not there.
 func TestSeriesOfOddDays(t *testing.T) {
 	everywhere(t, func(t *testing.T, e env) {
+		t.Helper()
 		ctx := t.Context()
 		berlin, apia, kathmandu := zone(t, "Europe/Berlin"), zone(t, "Pacific/Apia"), zone(t, "Asia/Kathmandu")
 
@@ -376,6 +420,7 @@ func TestSeriesOfOddDays(t *testing.T) {
 // TestForget deletes all of a page, also what the options have no name for, and nothing of pages with names like it.
 func TestForget(t *testing.T) {
 	everywhere(t, func(t *testing.T, e env) {
+		t.Helper()
 		ctx := t.Context()
 		before := e.counter(t, then, Options{Buckets: []calendar.Period{weekly, yearly, allTime}, Keep: keepAll(weekly)})
 		c := e.counter(t, then, Options{Buckets: []calendar.Period{hourly, daily, monthly}, Keep: keepAll(monthly)})
@@ -421,6 +466,7 @@ func TestForget(t *testing.T) {
 // the visit.
 func TestForeignType(t *testing.T) {
 	everywhere(t, func(t *testing.T, e env) {
+		t.Helper()
 		ctx := context.WithoutCancel(t.Context())
 		c := e.counter(t, then, Options{Buckets: []calendar.Period{daily, monthly}})
 		from, to := instant("2090-06-15 00:00", time.UTC), instant("2090-06-16 00:00", time.UTC)
@@ -471,6 +517,7 @@ func contents(t *testing.T, rdb redis.UniversalClient, key string) string {
 // TestCorrupt: a damaged sketch is an error wherever it is counted, and a late visitor does not mend it.
 func TestCorrupt(t *testing.T) {
 	everywhere(t, func(t *testing.T, e env) {
+		t.Helper()
 		ctx := t.Context()
 		c := e.counter(t, then, Options{})
 		from, to := instant("2090-06-10 00:00", time.UTC), instant("2090-06-16 00:00", time.UTC)

@@ -83,6 +83,8 @@ func TestReplica(t *testing.T) {
 	}
 	err := counterAt(t, copied, then, Options{}).Track(t.Context(), "home", "ann")
 	assert.Equal(t, "READONLY", once.Code(err), "%v", err)
+	err = counterAt(t, copied, then, Options{}).Track(t.Context(), "home", crowd(many)...)
+	assert.Equal(t, "READONLY", once.Code(err), "%v", err)
 }
 
 // TestReadsWriteNothing: a user who may only GET gets every answer; and after every question by a user who may do all, the
@@ -101,7 +103,7 @@ func TestReadsWriteNothing(t *testing.T) {
 			b, err := admin.Get(ctx, key).Bytes()
 			require.NoError(t, err)
 			clear(b[8:16]) // the count that Redis keeps
-			all[key] = fmt.Sprint(string(b), ttl(t, admin, key))
+			all[key] = fmt.Sprint(string(b), admin.Do(ctx, "pexpiretime", key).Val())
 		}
 		return all
 	}
@@ -188,6 +190,12 @@ func TestLostReplies(t *testing.T) {
 		})
 		t.Cleanup(func() { _ = rdb.Close() })
 		c := counterAt(t, rdb, then, opts)
+		require.NoError(t, rdb.Ping(ctx).Err())
+		proxy.CutReplyAfter(0)
+		require.NoError(t, c.Track(ctx, "crowd", crowd(many)...))
+		n, err := direct.Today(ctx, "crowd")
+		require.NoError(t, err)
+		require.InDelta(t, many, n, many/20)
 		for i := range 4 { // ":1\r\n"
 			require.NoError(t, rdb.Ping(ctx).Err())
 			before := proxy.Connections()
@@ -246,7 +254,16 @@ func TestMigrating(t *testing.T) {
 			require.NoError(t, c.TrackAt(ctx, "home", at, "somebody new", "and another"))
 			o = append(o, visitOf{"home", "somebody new", at}, visitOf{"home", "and another", at})
 		}
-		ask(t, c, o, "home", "prices")
+		days := counterAt(t, cluster.Client(), then, Options{})
+		for _, at := range []time.Time{then, then.Add(-day), then.Add(-2 * day), then.Add(-10 * day)} {
+			require.NoError(t, days.TrackAt(ctx, "home", at, crowd(many)...))
+			for _, who := range crowd(many) {
+				o = append(o, visitOf{"home", who, at})
+			}
+		}
+		n, err := days.LastDays(ctx, "home", 11)
+		require.NoError(t, err)
+		require.Equal(t, o.count(then.Add(-11*day), then.Add(1), "home"), n)
 
 		require.NoError(t, c.Forget(ctx, "home"))
 		for _, node := range cluster.Masters() {

@@ -30,20 +30,20 @@ func keepAll(periods ...calendar.Period) map[calendar.Period]time.Duration {
 }
 
 // counterAt makes a counter whose clock stands still.
-func counterAt(t testing.TB, rdb redis.UniversalClient, now time.Time, opts Options) *Counter {
-	t.Helper()
+func counterAt(tb testing.TB, rdb redis.UniversalClient, now time.Time, opts Options) *Counter {
+	tb.Helper()
 	c, err := New(rdb, opts)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	c.now = func() time.Time { return now }
 	return c
 }
 
 // planner makes a counter that is not connected to anything.
-func planner(t testing.TB, now time.Time, opts Options) *Counter {
-	t.Helper()
+func planner(tb testing.TB, now time.Time, opts Options) *Counter {
+	tb.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:0"})
-	t.Cleanup(func() { _ = rdb.Close() })
-	return counterAt(t, rdb, now, opts)
+	tb.Cleanup(func() { _ = rdb.Close() })
+	return counterAt(tb, rdb, now, opts)
 }
 
 // TestPlan shows which buckets a window is made up of.
@@ -67,21 +67,25 @@ func TestPlan(t *testing.T) {
 	}{
 		"a day": {[]calendar.Period{daily}, nil, "2090-06-15 00:00", "2090-06-16 00:00", "2090-06-15"},
 		"a closed quarter": {
-			[]calendar.Period{daily, monthly}, nil, "2090-01-01 00:00", "2090-04-01 00:00",
+			[]calendar.Period{daily, monthly},
+			nil, "2090-01-01 00:00", "2090-04-01 00:00",
 			"2090-01 2090-02 2090-03",
 		},
 		"a month and a bit": {
-			[]calendar.Period{daily, monthly}, nil, "2090-04-29 00:00", "2090-06-03 00:00",
+			[]calendar.Period{daily, monthly},
+			nil, "2090-04-29 00:00", "2090-06-03 00:00",
 			"2090-04-29 2090-04-30 2090-05 2090-06-01 2090-06-02",
 		},
 		"days alone": {[]calendar.Period{daily}, nil, "2090-04-01 00:00", "2090-05-01 00:00", days("2090-04-01", "2090-05-01")},
 		"weeks overlap months": {
 			// 2090-05-01 is a Monday: the month, the week that goes on from it, and the days after that.
-			[]calendar.Period{daily, weekly, monthly}, nil, "2090-05-01 00:00", "2090-06-07 00:00",
+			[]calendar.Period{daily, weekly, monthly},
+			nil, "2090-05-01 00:00", "2090-06-07 00:00",
 			"2090-05 2090-W22 2090-06-05 2090-06-06",
 		},
 		"hours at the ends": {
-			[]calendar.Period{hourly, daily}, nil, "2090-06-13 22:00", "2090-06-15 02:00",
+			[]calendar.Period{hourly, daily},
+			nil, "2090-06-13 22:00", "2090-06-15 02:00",
 			"2090-06-13T22:00Z 2090-06-13T23:00Z 2090-06-14 2090-06-15T00:00Z 2090-06-15T01:00Z",
 		},
 		"a year": {all, nil, "2089-01-01 00:00", "2090-01-01 00:00", "2089"},
@@ -91,11 +95,13 @@ func TestPlan(t *testing.T) {
 		},
 		"a day of 25 hours": {[]calendar.Period{hourly, daily}, berlin, "2089-10-30 00:00", "2089-10-31 00:00", "2089-10-30"},
 		"the hours of a day of 23": {
-			[]calendar.Period{hourly}, berlin, "2090-03-26 00:00", "2090-03-26 04:00",
+			[]calendar.Period{hourly},
+			berlin, "2090-03-26 00:00", "2090-03-26 04:00",
 			"2090-03-25T23:00Z 2090-03-26T00:00Z 2090-03-26T01:00Z",
 		},
 		"hours off by 45 minutes": {
-			[]calendar.Period{hourly, daily}, kathmandu, "2090-06-14 23:00", "2090-06-15 01:00",
+			[]calendar.Period{hourly, daily},
+			kathmandu, "2090-06-14 23:00", "2090-06-15 01:00",
 			"2090-06-14T17:15Z 2090-06-14T18:15Z",
 		},
 		"the future": {[]calendar.Period{daily}, nil, "2091-01-01 00:00", "2091-01-02 00:00", "2091-01-01"},

@@ -281,6 +281,7 @@ func FuzzKeys(f *testing.F) {
 // TestTimeGoesBy lets the clock go, in a bubble: today becomes yesterday, hours and days expire, months stay.
 func TestTimeGoesBy(t *testing.T) {
 	lardertest.Run(t, func(t *testing.T, rdb *redis.Client) { // it begins on 2000-01-01, at midnight
+		t.Helper()
 		ctx := t.Context()
 		c, err := New(rdb, Options{
 			Buckets: []calendar.Period{hourly, daily, monthly},

@@ -21,7 +21,10 @@ type pair struct {
 	*hll.Sketch
 }
 
-func key(t testing.TB, i int) string { return fmt.Sprintf("hll:{%s}:%d", t.Name(), i) }
+func key(t *testing.T, i int) string {
+	t.Helper()
+	return fmt.Sprintf("hll:{%s}:%d", t.Name(), i)
+}
 
 // check compares the bytes of all pairs with what the server holds, and counts with what PFCOUNT answers: of each alone,
 // and of all together.
