@@ -165,8 +165,8 @@ func BenchmarkBetween(b *testing.B) {
 	})
 }
 
-// BenchmarkMerge counts thirty dense sketches: here, as Union and Overlap do, and by PFCOUNT. server-us/op is for how long the server
-// was busy with it.
+// BenchmarkMerge counts thirty dense sketches: here, as Union and Overlap do, and by PFCOUNT. server-us/op is for how
+// long the server was busy with it.
 func BenchmarkMerge(b *testing.B) {
 	ctx := context.Background()
 	rdb := redistest.NewServer(b, redistest.ServerOptions{}).Client()

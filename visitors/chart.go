@@ -17,7 +17,8 @@ type Chart struct {
 	// Title is written above the line. One that is longer than the picture is wide is cut, with an ellipsis, and is
 	// whole in what the picture says to those who cannot see it.
 	Title string
-	// Points are the values, in order, evenly spaced whatever the length of their periods, as [Counter.Series] returns them.
+	// Points are the values, in order, evenly spaced whatever the length of their periods, as [Counter.Series] returns
+	// them.
 	Points []Point
 }
 
@@ -36,8 +37,8 @@ const (
 	tickMark = 5
 )
 
-// SVG writes the chart as one SVG picture of 800 by 320 pixels, on white, the same bytes for the same chart. It asks nothing
-// of Redis.
+// SVG writes the chart as one SVG picture of 800 by 320 pixels, on white, the same bytes for the same chart. It asks
+// nothing of Redis.
 func (c Chart) SVG(w io.Writer) error {
 	var b bytes.Buffer
 	scale := newScale(c.Points)

@@ -120,8 +120,8 @@ func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
 var middle = regexp.MustCompile(`<text x="([0-9.]+)" y="300" text-anchor="middle" fill="#6b7280">([^<]*)</text>`)
 
-// TestChartLabels holds, for 1 to 80 points of every period and some larger numbers, that the times below are inside the
-// picture, clear of one another, and of points that are there.
+// TestChartLabels holds, for 1 to 80 points of every period and some larger numbers, that the times below are inside
+// the picture, clear of one another, and of points that are there.
 func TestChartLabels(t *testing.T) {
 	for _, per := range []calendar.Period{calendar.Hourly, calendar.Daily, calendar.Weekly, calendar.Monthly, calendar.Yearly} {
 		from := per.Start(instant("1926-11-20 05:00", time.UTC), time.UTC)

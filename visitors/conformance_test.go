@@ -18,8 +18,8 @@ import (
 	"github.com/larder-go/larder/lardertest"
 )
 
-// Tests on servers live in 2090, on a clock that stands still: no expiry that is due then is due now, on any date that they
-// are run.
+// Tests on servers live in 2090, on a clock that stands still: no expiry that is due then is due now, on any date that
+// they are run.
 var then = instant("2090-06-15 12:30", time.UTC)
 
 // env is where a test runs.
@@ -36,8 +36,8 @@ func (e env) counter(tb testing.TB, now time.Time, opts Options) *Counter {
 	return counterAt(tb, e.UniversalClient, now, opts)
 }
 
-// everywhere runs a test on every kind of server and client, and on what lardertest serves. miniredis by itself has other
-// sketches, and adds their counts.
+// everywhere runs a test on every kind of server and client, and on what lardertest serves. miniredis by itself has
+// other sketches, and adds their counts.
 func everywhere(t *testing.T, fn func(t *testing.T, e env)) {
 	t.Helper()
 	t.Run("lardertest", func(t *testing.T) {
@@ -76,9 +76,9 @@ func (o oracle) count(from, to time.Time, pages ...string) int64 {
 	return o.sketch(from, to, pages...).Count()
 }
 
-// TestModel compares every kind of question, over random windows of random visits, with one sketch of exactly the visitors
-// that are meant, on all kinds of servers and clients, in zones of all kinds. That such a sketch counts what PFCOUNT
-// counts is held by internal/hll, and here once more.
+// TestModel compares every kind of question, over random windows of random visits, with one sketch of exactly the
+// visitors that are meant, on all kinds of servers and clients, in zones of all kinds. That such a sketch counts what
+// PFCOUNT counts is held by internal/hll, and here once more.
 func TestModel(t *testing.T) {
 	cases := []struct {
 		zone    string
@@ -241,8 +241,8 @@ func ttl(t *testing.T, rdb redis.UniversalClient, key string) int64 {
 	return ms
 }
 
-// TestExpiryIsAbsolute: each bucket expires at its end plus Keep, whenever it is written, and the ones that are kept for
-// ever never do.
+// TestExpiryIsAbsolute: each bucket expires at its end plus Keep, whenever it is written, and the ones that are kept
+// for ever never do.
 func TestExpiryIsAbsolute(t *testing.T) {
 	everywhere(t, func(t *testing.T, e env) {
 		t.Helper()
@@ -462,8 +462,8 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// TestForeignType: what somebody else keeps at a key of the counter is told, and left as it was, and so are the other buckets of
-// the visit.
+// TestForeignType: what somebody else keeps at a key of the counter is told, and left as it was, and so are the other
+// buckets of the visit.
 func TestForeignType(t *testing.T) {
 	everywhere(t, func(t *testing.T, e env) {
 		t.Helper()

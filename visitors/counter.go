@@ -26,10 +26,10 @@ func (c *Counter) LastDays(ctx context.Context, page string, days int) (int64, e
 	return c.lastNow(ctx, "last days", page, calendar.Daily, days)
 }
 
-// LastDaysAt counts the visitors of the civil day of now and the days-1 before it, each once. A page that nobody knows has
-// none. It takes Daily among the buckets ([ErrNoBucket]), and all of the days have to be kept as such ([ErrRetention]), on
-// any date: that whole months make up a window and reach back further is left to chance by no caller. One round trip,
-// O(buckets).
+// LastDaysAt counts the visitors of the civil day of now and the days-1 before it, each once. A page that nobody knows
+// has none. It takes Daily among the buckets ([ErrNoBucket]), and all of the days have to be kept as such
+// ([ErrRetention]), on any date: that whole months make up a window and reach back further is left to chance by no
+// caller. One round trip, O(buckets).
 func (c *Counter) LastDaysAt(ctx context.Context, page string, days int, now time.Time) (int64, error) {
 	return c.last(ctx, "last days", page, calendar.Daily, days, now)
 }
@@ -91,9 +91,9 @@ func (c *Counter) lastWindow(per calendar.Period, n int, now time.Time) (from, t
 	}
 }
 
-// Between counts the visitors in [from, to), each once. The window is made up of whole buckets, of the fewest that will do:
-// ends where no hour begins, or an end that is not after the beginning, are [ErrRange]; ends that no bucket of the counter
-// fits are [ErrNoBucket], and what is kept no more is [ErrRetention]. A window may reach into the future. Two
+// Between counts the visitors in [from, to), each once. The window is made up of whole buckets, of the fewest that will
+// do: ends where no hour begins, or an end that is not after the beginning, are [ErrRange]; ends that no bucket of the
+// counter fits are [ErrNoBucket], and what is kept no more is [ErrRetention]. A window may reach into the future. Two
 // zero times are all of time, which takes AllTime among the buckets. A page that nobody knows has no visitors.
 //
 // One round trip, O(buckets); windows of more than 500 buckets take one for each 500.
@@ -236,8 +236,8 @@ func (c *Counter) Union(ctx context.Context, pages []string, from, to time.Time)
 type Estimate struct {
 	// Count is the estimate. It is never negative, and never more than the smaller page has.
 	Count int64
-	// Error is two standard errors, in visitors: the truth is within Count - Error and Count + Error in 19 of 20 cases. It is 0
-	// only where nothing is estimated: one of the pages has no visitors.
+	// Error is two standard errors, in visitors: the truth is within Count - Error and Count + Error in 19 of 20 cases.
+	// It is 0 only where nothing is estimated: one of the pages has no visitors.
 	Error int64
 	// Reliable says that Count is worth showing as a number: Error is at most a quarter of it, or 0. Where it is
 	// not, all that can be said is that the overlap is below Count + Error.
@@ -248,9 +248,9 @@ type Estimate struct {
 const standardError = 0.0081
 
 // Overlap estimates how many visitors two pages have in common in [from, to): what both have less what they have
-// together. The error of that grows with the pages and not with what they have in common, so a small overlap of large pages cannot be
-// told: look at Reliable. Errors are those of [Counter.Between]. One round trip, O(buckets) in space of 12 KiB each,
-// one more for each further 500 sketches.
+// together. The error of that grows with the pages and not with what they have in common, so a small overlap of large
+// pages cannot be told: look at Reliable. Errors are those of [Counter.Between]. One round trip, O(buckets) in space of
+// 12 KiB each, one more for each further 500 sketches.
 func (c *Counter) Overlap(ctx context.Context, a, b string, from, to time.Time) (Estimate, error) {
 	const op = "overlap"
 	name := a + " & " + b
@@ -283,7 +283,8 @@ func overlap(a, b, union int64) Estimate {
 		return Estimate{Reliable: true}
 	}
 	e := Estimate{Count: min(max(a+b-union, 0), a, b)}
-	// The three errors are taken for independent of one another. They are not: they are alike, so that this is on the safe side.
+	// The three errors are taken for independent of one another. They are not: they are alike, so that this is on the
+	// safe side.
 	off := 2 * standardError * math.Sqrt(float64(a)*float64(a)+float64(b)*float64(b)+float64(union)*float64(union))
 	e.Error = int64(math.Ceil(off))
 	e.Reliable = e.Error <= e.Count/4

@@ -16,8 +16,8 @@ var (
 	ErrCorrupt = errors.New("visitors: corrupt sketch")
 	// ErrRetention says that a window, or a late visit, lies before what is still kept.
 	ErrRetention = errors.New("visitors: no longer kept")
-	// ErrRange says that a window ends before it begins, or not where an hour of the calendar ends, that a number of days or hours
-	// is below 1, or that a time is outside the years 1 to 9998.
+	// ErrRange says that a window ends before it begins, or not where an hour of the calendar ends, that a number of
+	// days or hours is below 1, or that a time is outside the years 1 to 9998.
 	ErrRange = errors.New("visitors: invalid range")
 	// ErrNoBucket says that the buckets of the counter cannot make up a window: they are not fine enough.
 	ErrNoBucket = errors.New("visitors: no bucket fine enough")

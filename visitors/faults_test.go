@@ -87,8 +87,8 @@ func TestReplica(t *testing.T) {
 	assert.Equal(t, "READONLY", once.Code(err), "%v", err)
 }
 
-// TestReadsWriteNothing: a user who may only GET gets every answer; and after every question by a user who may do all, the
-// keys are the same, and so are their contents and expiries, but for the count that Redis keeps in a sketch.
+// TestReadsWriteNothing: a user who may only GET gets every answer; and after every question by a user who may do all,
+// the keys are the same, and so are their contents and expiries, but for the count that Redis keeps in a sketch.
 func TestReadsWriteNothing(t *testing.T) {
 	server := redistest.NewServer(t, redistest.ServerOptions{})
 	admin := server.Client()
@@ -125,7 +125,8 @@ func TestReadsWriteNothing(t *testing.T) {
 	assert.Equal(t, before, state())
 }
 
-// TestNeverWithoutExpiry: while pages are tracked and forgotten at the same time, no key is ever seen without its expiry.
+// TestNeverWithoutExpiry: while pages are tracked and forgotten at the same time, no key is ever seen without its
+// expiry.
 func TestNeverWithoutExpiry(t *testing.T) {
 	rdb := redistest.NewServer(t, redistest.ServerOptions{}).Client()
 	ctx := t.Context()
@@ -169,8 +170,8 @@ func TestNearlyExpired(t *testing.T) {
 	assert.Empty(t, rdb.Keys(t.Context(), "*").Val())
 }
 
-// TestLostReplies: a connection that breaks after the server has done its work, at any byte of the reply, is asked again,
-// and nobody is counted twice or lost.
+// TestLostReplies: a connection that breaks after the server has done its work, at any byte of the reply, is asked
+// again, and nobody is counted twice or lost.
 func TestLostReplies(t *testing.T) {
 	server := redistest.NewServer(t, redistest.ServerOptions{})
 	proxy := redistest.NewProxy(t, "unix", server.Socket())
@@ -219,8 +220,8 @@ func TestLostReplies(t *testing.T) {
 	}
 }
 
-// leaveMigrating begins to move the slot of a page to another master of a cluster of its own, with the keys that are named,
-// and leaves it so: those keys are on the new node, the others on the old one.
+// leaveMigrating begins to move the slot of a page to another master of a cluster of its own, with the keys that are
+// named, and leaves it so: those keys are on the new node, the others on the old one.
 func leaveMigrating(t *testing.T, cluster *redistest.Cluster, c *Counter, page string, moved ...string) {
 	t.Helper()
 	ctx := t.Context()
@@ -271,8 +272,8 @@ func TestMigrating(t *testing.T) {
 		}
 	})
 
-	// What travels in the same batches of an AutoPipeliner as questions and visits of such a slot is not sent twice because
-	// of them.
+	// What travels in the same batches of an AutoPipeliner as questions and visits of such a slot is not sent twice
+	// because of them.
 	t.Run("neighbours are left alone", func(t *testing.T) {
 		ctx := t.Context()
 		ap, err := cluster.Client().AutoPipeline()

@@ -22,14 +22,14 @@ var sweepScript = once.NewScript(sweepLua)
 // millisecond.
 const sweepStep = 1000
 
-// Forget deletes all that is counted of a page, whatever it is: buckets of the counter's options, and of others that it had
-// before. A page that nobody knows is no error. Visits that are counted meanwhile may stay. If it fails, some may be deleted
-// and some not: call it again.
+// Forget deletes all that is counted of a page, whatever it is: buckets of the counter's options, and of others that it
+// had before. A page that nobody knows is no error. Visits that are counted meanwhile may stay. If it fails, some may
+// be deleted and some not: call it again.
 //
-// The buckets that the options keep are deleted first, in one round trip, or one for each 500. Others (those that are kept for
-// ever, visits of the future, other options) have no list, so the database of the page's node is searched, with one
-// round trip for each 1,000 of its keys: O(keys of the node). While a slot is being moved from node to node, or a node fails over, that
-// search may miss some.
+// The buckets that the options keep are deleted first, in one round trip, or one for each 500. Others (those that are
+// kept for ever, visits of the future, other options) have no list, so the database of the page's node is searched,
+// with one round trip for each 1,000 of its keys: O(keys of the node). While a slot is being moved from node to node,
+// or a node fails over, that search may miss some.
 func (c *Counter) Forget(ctx context.Context, page string) error {
 	const op = "forget"
 	if err := c.check(page); err != nil {
@@ -58,7 +58,8 @@ func (c *Counter) Forget(ctx context.Context, page string) error {
 	}
 }
 
-// unlink deletes keys one by one, in one round trip a batch, so that each finds its node while their slot is being moved.
+// unlink deletes keys one by one, in one round trip a batch, so that each finds its node while their slot is being
+// moved.
 func (c *Counter) unlink(ctx context.Context, keys []string) error {
 	for len(keys) > 0 {
 		if err := ctx.Err(); err != nil {
@@ -79,8 +80,8 @@ func (c *Counter) unlink(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// keptLabels returns the labels of all buckets that may still be there at now, as far as they can be told: of those that are kept for ever
-// the current one. There is at least one.
+// keptLabels returns the labels of all buckets that may still be there at now, as far as they can be told: of those
+// that are kept for ever the current one. There is at least one.
 func (c *Counter) keptLabels(now time.Time) []string {
 	var labels []string
 	for _, b := range c.buckets {

@@ -7,8 +7,8 @@ import "strings"
 //	[<namespace>:]visitors:{<page>}:<bucket label>    string (HyperLogLog)
 const kind = "visitors"
 
-// escape keeps the hash tag whole: it ends at the first brace that closes. The sign that escapes is escaped as well, so that
-// no two pages share a key.
+// escape keeps the hash tag whole: it ends at the first brace that closes. The sign that escapes is escaped as well, so
+// that no two pages share a key.
 var escape = strings.NewReplacer("%", "%25", "}", "%7D")
 
 // prefix is what all keys of a page begin with.

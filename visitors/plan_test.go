@@ -146,8 +146,8 @@ func TestPlanUnaligned(t *testing.T) {
 	}
 }
 
-// TestPlanRetention: a window beyond what is kept is an error, and coarse buckets that are kept for longer help where they
-// fit.
+// TestPlanRetention: a window beyond what is kept is an error, and coarse buckets that are kept for longer help where
+// they fit.
 func TestPlanRetention(t *testing.T) {
 	now := instant("2090-06-15 12:30", time.UTC)
 	counter := planner(t, now, Options{

@@ -52,8 +52,8 @@ func pfcount(ctx context.Context, keys []string) *redis.IntCmd {
 	return redis.NewIntCmd(ctx, args...)
 }
 
-// elsewise says whether what failed by PFCOUNT can be had by GET: the slot is being moved, the user or the server may not count,
-// or the answer was lost.
+// elsewise says whether what failed by PFCOUNT can be had by GET: the slot is being moved, the user or the server may
+// not count, or the answer was lost.
 func elsewise(err error) bool {
 	if once.IsUnknown(err) {
 		return true

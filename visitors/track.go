@@ -38,12 +38,13 @@ func (c *Counter) Track(ctx context.Context, page string, visitors ...string) er
 	return c.track(ctx, page, c.now(), visitors)
 }
 
-// TrackAt counts visitors of a page at a moment, in each bucket of that moment that is still kept, and sets the expiry of
-// those buckets. [ErrRetention] says that none is. Who is counted already changes nothing, so a call whose outcome is
-// not known can simply be made again. Without visitors nothing is sent.
+// TrackAt counts visitors of a page at a moment, in each bucket of that moment that is still kept, and sets the expiry
+// of those buckets. [ErrRetention] says that none is. Who is counted already changes nothing, so a call whose outcome
+// is not known can simply be made again. Without visitors nothing is sent.
 //
-// All is done in one round trip, atomically, one more for each further 10,000 visitors or 1 MiB of their ids. Calls for the
-// same buckets that arrive while one is under way travel together when it is done. The cost is O(visitors * buckets).
+// All is done in one round trip (two the first time on a server, which has to be shown the script), atomically, with
+// one more for each further 10,000 visitors or 1 MiB of their ids. Calls for the same buckets that arrive while one is
+// under way travel together when it is done. The cost is O(visitors * buckets).
 func (c *Counter) TrackAt(ctx context.Context, page string, at time.Time, visitors ...string) error {
 	return c.track(ctx, page, at, visitors)
 }
@@ -161,8 +162,8 @@ func (c *Counter) sendChunk(ctx context.Context, v visit, visitors []string) err
 }
 
 // sendCrowd counts many visitors in one bucket, without Lua, which takes longer to hand a thousand arguments on than
-// PFADD takes to add them. The expiry is set by EVAL, which no server can be without, and not by a bare PEXPIREAT, which
-// would reach a foreign key that PFADD has refused.
+// PFADD takes to add them. The expiry is set by EVAL, which no server can be without, and not by a bare PEXPIREAT,
+// which would reach a foreign key that PFADD has refused.
 func (c *Counter) sendCrowd(ctx context.Context, key, expiry string, visitors []string) error {
 	if err := ctx.Err(); err != nil {
 		return err

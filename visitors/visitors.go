@@ -21,13 +21,14 @@ type Options struct {
 	// Location decides the civil day, and so every bucket, of any instant. Defaults to UTC.
 	Location *time.Location
 
-	// Buckets are the periods that visits are counted by. Each visit is written to one sketch of each, in one round trip. Fine
-	// ones make exact windows possible, coarse ones make long windows cheap, and can be kept for long. Defaults to Daily.
+	// Buckets are the periods that visits are counted by. Each visit is written to one sketch of each, in one round
+	// trip. Fine ones make exact windows possible, coarse ones make long windows cheap, and can be kept for long.
+	// Defaults to Daily.
 	Buckets []calendar.Period
 
-	// Keep says for how long a bucket is kept after its end; -1 is for ever. Defaults: Hourly 49 h, Daily 100 days, Weekly
-	// 60 weeks, Monthly 400 days, Yearly 5 years (of 366 days), AllTime -1. Only periods of Buckets may be named. AllTime
-	// has no end, and is always kept. A change reaches a bucket when the next visit changes it.
+	// Keep says for how long a bucket is kept after its end; -1 is for ever. Defaults: Hourly 49 h, Daily 100 days,
+	// Weekly 60 weeks, Monthly 400 days, Yearly 5 years (of 366 days), AllTime -1. Only periods of Buckets may be
+	// named. AllTime has no end, and is always kept. A change reaches a bucket when the next visit changes it.
 	Keep map[calendar.Period]time.Duration
 
 	// Since names, for a bucket that was added later, the moment from which on it has all visits: windows use it only

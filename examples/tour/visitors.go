@@ -26,8 +26,8 @@ var (
 	visitsTo   = time.Date(2026, time.December, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// visits makes up a month of two pages of a shop: busy evenings, quiet nights, lively weekends, and a sale from the 20th.
-// Many come again and again, and some who see the front page look at the prices.
+// visits makes up a month of two pages of a shop: busy evenings, quiet nights, lively weekends, and a sale from the
+// 20th. Many come again and again, and some who see the front page look at the prices.
 func visits() []visit {
 	rng := rand.New(rand.NewPCG(2026, 11)) //nolint:gosec // made-up visitors, the same on every run
 	var all []visit

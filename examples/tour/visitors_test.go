@@ -28,8 +28,8 @@ func naiveVisitors(in func(visit) bool) int64 {
 	return int64(len(names))
 }
 
-// TestVisitorFactsAgreeWithANaiveProgram compares the figures of the chapter with exact counts, on the embedded Redis and on
-// a real server, which agree with each other to the last visitor.
+// TestVisitorFactsAgreeWithANaiveProgram compares the figures of the chapter with exact counts, on the embedded Redis
+// and on a real server, which agree with each other to the last visitor.
 func TestVisitorFactsAgreeWithANaiveProgram(t *testing.T) {
 	facts := func(rdb redis.UniversalClient, ns string) visitorFacts {
 		counter, err := visitors.New(rdb, visitors.Options{
