@@ -10,7 +10,9 @@ type chapter struct {
 }
 
 // chapters are in the order of the tour.
-var chapters = []chapter{}
+var chapters = []chapter{
+	{name: "snapshot", title: "Snapshot: a cache lost and brought back", show: (*tour).snapshot},
+}
 
 func names() []string {
 	all := make([]string, len(chapters))
