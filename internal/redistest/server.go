@@ -41,6 +41,18 @@ type Server struct {
 	exited  chan struct{}
 	paused  bool
 	clients []*redis.Client
+	control *redis.Client
+}
+
+// admin is the client with which the server is looked after.
+func (s *Server) admin() *redis.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control == nil {
+		s.control = redis.NewClient(s.options())
+		s.clients = append(s.clients, s.control)
+	}
+	return s.control
 }
 
 // NewServer starts a server of the test's own, and stops it at the end of the test.
