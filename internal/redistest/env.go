@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-go/larder/lardertest"
 )
 
 // Kind is a kind of server and client.
@@ -110,6 +111,7 @@ var shared struct {
 
 // Main runs the tests of a package, and stops the servers that they shared.
 func Main(m *testing.M) int {
+	redis.SetLogger(silent{}) // servers that are killed are no news here
 	code := m.Run()
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
@@ -119,6 +121,11 @@ func Main(m *testing.M) int {
 	shared.closers = nil
 	return code
 }
+
+// silent keeps go-redis's own log out of the tests' output.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // once makes a shared topology, or fails the test with what its first try failed with.
 func once[T any](tb testing.TB, name string, have **T, make func(bin string) (*T, error), done func(*T)) *T {
@@ -185,10 +192,7 @@ func env(t *testing.T, kind Kind) Env {
 	e := Env{Kind: kind}
 	switch kind {
 	case KindMiniredis:
-		m := miniredis.RunT(t)
-		client := redis.NewClient(&redis.Options{Addr: m.Addr(), ReadTimeout: 60 * time.Second, WriteTimeout: 60 * time.Second, PoolTimeout: 60 * time.Second})
-		t.Cleanup(func() { _ = client.Close() })
-		e.Client = client
+		e.Client = lardertest.New(t)
 	case KindStandalone, KindAutoPipeline:
 		e.masters = []*Server{alone(t)}
 		client := Standalone(t)
