@@ -1,0 +1,172 @@
+package once
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+func client(t *testing.T) (*redis.Client, *miniredis.Miniredis) {
+	t.Helper()
+	m := miniredis.RunT(t)
+	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), ReadTimeout: time.Minute, DialerRetries: 1})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb, m
+}
+
+func incr(ctx context.Context, key string) redis.Cmder { return redis.NewIntCmd(ctx, "incr", key) }
+
+func TestProcess(t *testing.T) {
+	rdb, m := client(t)
+	ctx := t.Context()
+	cmd := redis.NewIntCmd(ctx, "incr", "n")
+	require.NoError(t, Process(ctx, rdb, cmd))
+	require.EqualValues(t, 1, cmd.Val())
+
+	get := redis.NewStringCmd(ctx, "get", "none")
+	require.ErrorIs(t, Process(ctx, rdb, get), redis.Nil)
+
+	_, err := m.Lpush("list", "a")
+	require.NoError(t, err)
+	err = Process(ctx, rdb, redis.NewIntCmd(ctx, "incr", "list"))
+	require.Equal(t, "WRONGTYPE", Code(err))
+	require.False(t, IsUnknown(err))
+
+	bad := redis.NewStatusCmd(ctx, "set", "k", struct{}{})
+	require.ErrorIs(t, Process(ctx, rdb, bad), ErrEncode)
+	require.ErrorIs(t, bad.Err(), ErrEncode)
+
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, Process(ended, rdb, incr(ctx, "n")), context.Canceled)
+	v, err := m.Get("n")
+	require.NoError(t, err)
+	require.Equal(t, "1", v)
+}
+
+func TestServerGone(t *testing.T) {
+	rdb, m := client(t)
+	ctx := t.Context()
+	m.Close()
+	err := Process(ctx, rdb, incr(ctx, "n"))
+	require.Error(t, err)
+	require.False(t, IsUnknown(err))
+	cmds := []redis.Cmder{incr(ctx, "n"), incr(ctx, "n")}
+	require.Equal(t, []Outcome{NotSent, NotSent}, Exec(ctx, rdb, cmds))
+	require.Error(t, cmds[1].Err())
+}
+
+func TestExec(t *testing.T) {
+	rdb, m := client(t)
+	ctx := t.Context()
+	_, err := m.Lpush("list", "a")
+	require.NoError(t, err)
+	cmds := []redis.Cmder{
+		incr(ctx, "n"),
+		redis.NewStringCmd(ctx, "get", "none"),
+		incr(ctx, "list"),
+		redis.NewStatusCmd(ctx, "set", "k", make(chan int)),
+		incr(ctx, "n"),
+	}
+	require.Equal(t, []Outcome{Applied, Applied, Failed, NotSent, Applied}, Exec(ctx, rdb, cmds))
+	require.ErrorIs(t, cmds[1].Err(), redis.Nil)
+	require.Equal(t, "WRONGTYPE", Code(cmds[2].Err()))
+	require.ErrorIs(t, cmds[3].Err(), ErrEncode)
+	require.EqualValues(t, 2, cmds[4].(*redis.IntCmd).Val())
+	require.Empty(t, Exec(ctx, rdb, nil))
+
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	require.Equal(t, []Outcome{NotSent}, Exec(ended, rdb, []redis.Cmder{incr(ctx, "n")}))
+}
+
+func TestScript(t *testing.T) {
+	rdb, m := client(t)
+	ctx := t.Context()
+	s := NewScript(`local n = redis.call('INCRBY', KEYS[1], ARGV[1]) if n > 100 then return false end return tostring(n)`)
+	for range 2 {
+		m.FlushAll()
+		require.NoError(t, rdb.ScriptFlush(ctx).Err())
+		v, err := s.Run(ctx, rdb, []string{"n"}, 3)
+		require.NoError(t, err)
+		require.Equal(t, "3", v)
+		v, err = s.Run(ctx, rdb, []string{"n"}, 3)
+		require.NoError(t, err)
+		require.Equal(t, "6", v)
+		v, err = s.Run(ctx, rdb, []string{"n"}, 300)
+		require.NoError(t, err)
+		require.Nil(t, v)
+	}
+	_, err := s.Run(ctx, rdb, []string{"n"}, struct{}{})
+	require.ErrorIs(t, err, ErrEncode)
+	_, err = m.Lpush("list", "a")
+	require.NoError(t, err)
+	_, err = s.Run(ctx, rdb, []string{"list"}, 1)
+	require.Equal(t, "WRONGTYPE", Code(err))
+
+	r := NewScript(`return {redis.call('GET', KEYS[1]), #KEYS}`)
+	for _, keys := range [][]string{{"n"}, {"n", "m"}} {
+		require.NoError(t, rdb.ScriptFlush(ctx).Err())
+		for range 2 {
+			v, err := r.Read(ctx, rdb, keys)
+			require.NoError(t, err)
+			require.Equal(t, []any{"306", int64(len(keys))}, v)
+		}
+	}
+	cmds := []redis.Cmder{s.Cmd(ctx, []string{"x"}, 1), incr(ctx, "y"), s.Cmd(ctx, []string{"x"}, 1)}
+	require.Equal(t, []Outcome{Applied, Applied, Applied}, Exec(ctx, rdb, cmds))
+	require.Equal(t, "2", cmds[2].(*redis.Cmd).Val())
+}
+
+type replyError string
+
+func (e replyError) Error() string { return string(e) }
+func (replyError) RedisError()     {}
+
+func TestCode(t *testing.T) {
+	for text, want := range map[string]string{
+		"WRONGTYPE Operation against a key":                                  "WRONGTYPE",
+		"ERR value is not an integer":                                        "ERR",
+		"ERR Error compiling script (new function): :1: WRONGTYPE Operation": "WRONGTYPE",
+		"ERR Error running script (call to f_1): @user_script:1: -OOM x":     "OOM",
+		"ERR Error running script (call to f_1): @user_script: 1: ERR value": "ERR",
+		"-READONLY You can't write against a read only replica.":             "READONLY",
+		"NOSCRIPT No matching script.":                                       "NOSCRIPT",
+		"ERR NOSCRIPT no such":                                               "NOSCRIPT",
+		"ERR The user executing the script can't run this command":           "NOPERM",
+		"NOAUTH": "NOAUTH",
+		"lower":  "",
+	} {
+		require.Equal(t, want, Code(fmt.Errorf("wrapped: %w", replyError(text))), text)
+	}
+	require.Empty(t, Code(nil))
+	require.Empty(t, Code(redis.Nil))
+	require.Empty(t, Code(io.EOF))
+}
+
+func TestUnknownError(t *testing.T) {
+	err := fmt.Errorf("x: %w", &UnknownError{Err: io.EOF})
+	require.True(t, IsUnknown(err))
+	require.ErrorIs(t, err, io.EOF)
+	require.Contains(t, err.Error(), "not answered")
+	require.False(t, IsUnknown(errors.New("x")))
+	for o, s := range map[Outcome]string{Unknown: "unknown", NotSent: "not sent", Failed: "failed", Applied: "applied"} {
+		require.Equal(t, s, o.String())
+	}
+}
+
+func TestSleep(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, Sleep(ctx, time.Nanosecond))
+	require.NoError(t, Sleep(ctx, 0))
+	cancel()
+	require.ErrorIs(t, Sleep(ctx, time.Hour), context.Canceled)
+	require.ErrorIs(t, Sleep(ctx, -1), context.Canceled)
+}
