@@ -254,7 +254,7 @@ func (b *Board) commands(ctx context.Context, s *season, command func(*unit) red
 		err = own
 	}
 	if err != nil {
-		return classify(ctx, b.rdb, u.keys(partScores), err)
+		return classify(ctx, b.rdb, u.keys(partScores|partData), err)
 	}
 	return each(u, cmd)
 }

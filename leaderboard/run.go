@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
-
 )
 
 // absent is what a script answers that found no board and was not told that it may create it.
@@ -221,4 +220,3 @@ func pair(v any) (first, second int64, err error) {
 	}
 	return first, second, err
 }
-
