@@ -3,6 +3,7 @@ package leaderboard
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"time"
 
@@ -96,9 +97,31 @@ type chunk struct {
 	season *season
 	items  int
 	bytes  int
-	args   [][]any // of each unit; the first one is for create
+	args   [][]any // of each unit; the first one is for create, the second one says whether a member comes twice
 	last   time.Time
 	prefix string
+	seed   maphash.Seed
+	table  []uint16 // of places in names, by hash, plus one
+	names  []string
+}
+
+// again says whether the member was in the chunk before, and remembers it. miniredis takes only the last one of a member
+// that a ZADD names twice, and so forgets a better score.
+func (c *chunk) again(member string) bool {
+	if c.table == nil {
+		c.table, c.seed = make([]uint16, 4*1024), maphash.MakeSeed()
+	}
+	mask := uint64(len(c.table) - 1)
+	for i := maphash.String(c.seed, member) & mask; ; i = (i + 1) & mask {
+		switch k := c.table[i]; {
+		case k == 0:
+			c.names = append(c.names, member)
+			c.table[i] = uint16(len(c.names)) //nolint:gosec // at most chunkItems
+			return false
+		case c.names[k-1] == member:
+			return true
+		}
+	}
 }
 
 // fits says whether the entry may go with those that are there.
@@ -129,7 +152,11 @@ func (c *chunk) add(e Submission) error {
 		if c.board.opts.Ties == EarliestFirst {
 			room = room * 3 / 2
 		}
-		c.args[i] = make([]any, 1, 2*room)
+		c.args[i] = make([]any, 2, 2*room)
+		c.args[i][1] = "0"
+	}
+	if c.again(e.Member) {
+		c.args[i][1] = "1"
 	}
 	c.args[i] = append(c.args[i], format(e.Score), e.Member)
 	if c.board.opts.Ties == EarliestFirst {
@@ -149,6 +176,8 @@ func (c *chunk) send(ctx context.Context) (int64, error) {
 	}
 	s, args := c.season, c.args
 	c.items, c.bytes, c.args = 0, 0, nil
+	clear(c.table)
+	c.names = c.names[:0]
 	if len(args) > 1 {
 		return c.board.sendShards(ctx, s, args)
 	}
@@ -156,8 +185,8 @@ func (c *chunk) send(ctx context.Context) (int64, error) {
 }
 
 func (b *Board) sendChunk(ctx context.Context, s *season, u *unit, args []any) (int64, error) {
-	if s.seen.Load() && s.expireAt == "0" && b.scripts.many.mask == partScores {
-		return b.add(ctx, u, args[1:])
+	if s.seen.Load() && s.expireAt == "0" && b.scripts.many.mask == partScores && args[1] == "0" {
+		return b.add(ctx, u, args[2:])
 	}
 	reply, err := b.create(ctx, s, u, &b.scripts.many, args)
 	return b.sent(s, reply, err)

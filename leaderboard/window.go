@@ -280,6 +280,9 @@ func (b *Board) ByScore(ctx context.Context, lo, hi float64, limit int) ([]Entry
 	if err == nil && b.opts.Order == LowestFirst {
 		best, worst = worst, best
 	}
+	if limit == 0 {
+		limit = -1
+	}
 	var entries []Entry
 	switch {
 	case err != nil:

@@ -1,6 +1,7 @@
 -- Sets many scores, in the order given.
 -- KEYS: by the constants S, T, D, P, M.
--- ARGV: 1 as in submit.lua; then score, member for each, with T score, member, time prefix.
+-- ARGV: 1 as in submit.lua; 2 '1' if a member comes twice, which one ZADD must not be trusted with everywhere; then
+--       score, member for each, with T score, member, time prefix.
 -- Returns how many were applied, as a number; or 'absent', 'retention'; nothing is stored then.
 local created = check() == 0
 if created then
@@ -13,16 +14,16 @@ if created then
 end
 
 local applied = 0
-if not T and not D then
+if not T and not D and ARGV[2] ~= '1' then
   -- GT and LT leave equal scores alone; XX and NX are not asked for, so new members are added.
   if POLICY == 'latest' then
-    applied = call('ZADD', S, 'CH', unpack(ARGV, 2))
+    applied = call('ZADD', S, 'CH', unpack(ARGV, 3))
   else
-    applied = call('ZADD', S, (POLICY == 'best') == HIGHEST and 'GT' or 'LT', 'CH', unpack(ARGV, 2))
+    applied = call('ZADD', S, (POLICY == 'best') == HIGHEST and 'GT' or 'LT', 'CH', unpack(ARGV, 3))
   end
 else
   local step = T and 3 or 2
-  for i = 2, #ARGV, step do
+  for i = 3, #ARGV, step do
     local score, name, prefix = ARGV[i], ARGV[i + 1], T and ARGV[i + 2] or ''
     local before, old = find(name)
     local changed, moved = true, false

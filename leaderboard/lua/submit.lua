@@ -38,7 +38,7 @@ end
 local changed, moved = true, false
 if INCREMENT then
   local sum = (old or 0) + score
-  if sum ~= sum or sum == math.huge or sum == -math.huge then
+  if sum - sum ~= 0 then
     return 'infinite'
   end
   changed = not old or sum ~= old + 0
@@ -59,31 +59,28 @@ local aheadBefore = 0
 if old then
   aheadBefore = ahead(old, before)
 end
-if not changed and not moved then
-  if SLIDE > 0 then
-    expire()
+if changed or moved then
+  if created and (T or D or P) then
+    call('DEL', T or S, D or S, P or S) -- what a lost set of scores left behind
   end
-  return {0, old, aheadBefore, old, aheadBefore, known, known}
-end
-
-if created and (T or D or P) then
-  call('DEL', T or S, D or S, P or S) -- what a lost set of scores left behind
-end
-if not changed then
-  score = old
-end
-if old and before ~= stored then
-  call('ZREM', S, before)
-end
-call('ZADD', S, score, stored)
-if T then
-  call('HSET', T, name, prefix)
-end
-if D then
-  entered(score)
-  if old then
-    left(old)
+  if not changed then
+    score = old
   end
+  if old and before ~= stored then
+    call('ZREM', S, before)
+  end
+  call('ZADD', S, score, stored)
+  if T then
+    call('HSET', T, name, prefix)
+  end
+  if D then
+    entered(score)
+    if old then
+      left(old)
+    end
+  end
+else
+  score, stored, prefix = old, before, known
 end
 
 local applied, now = changed and 1 or 0, -1
@@ -94,8 +91,10 @@ if CAP > 0 then
   else
     applied = 0
   end
-else
+elseif changed or moved then
   now = ahead(score, stored)
+else
+  now = aheadBefore
 end
 if T or D or SLIDE > 0 then
   if not expire(created, ARGV[1]) then

@@ -4,7 +4,7 @@
 --     | 'member', name, size | 'score', score, size: a window around it that is filled at the ends
 --     | 'near', score, stored name, size: the place of that row, size rows before it and size from it on;
 --       with an empty stored name the place is before all of that score
---     | 'byscore', best, worst, limit (0 = all)
+--     | 'byscore', best, worst, limit (-1 = all)
 --     | 'after', score, stored name, size: what follows that row
 -- Returns {rows of the board, 0-based position of the first row, extra, rows with scores, place}, or 'missing'. extra
 -- is what the first row's rank (Competition, Dense) or the last one's (Modified) needs.
@@ -42,14 +42,10 @@ elseif mode == 'after' then
   end
   last = first + tonumber(ARGV[4]) - 1
 else
-  local limit = tonumber(ARGV[4])
-  if limit == 0 then
-    limit = -1
-  end
   if ARGV[2] ~= '+inf' and ARGV[2] ~= '-inf' then
     first = better(S, ARGV[2])
   end
-  rows = call(HIGHEST and 'ZREVRANGEBYSCORE' or 'ZRANGEBYSCORE', S, ARGV[2], ARGV[3], 'WITHSCORES', 'LIMIT', 0, limit)
+  rows = call(HIGHEST and 'ZREVRANGEBYSCORE' or 'ZRANGEBYSCORE', S, ARGV[2], ARGV[3], 'WITHSCORES', 'LIMIT', 0, ARGV[4])
 end
 if not rows then
   if last < first then
