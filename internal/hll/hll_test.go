@@ -224,7 +224,7 @@ func TestEstimate(t *testing.T) {
 	for i := range u.max {
 		u.max[i] = maxRank
 	}
-	assert.EqualValues(t, math.MaxInt64, u.Count())
+	assert.Equal(t, int64(math.MaxInt64), u.Count())
 
 	// A cached count is believed, as PFCOUNT does, until it is stale.
 	b := numbered(100).Encode()
