@@ -314,3 +314,32 @@ func TestMigrating(t *testing.T) {
 		assert.Equal(t, want.Load(), got)
 	})
 }
+
+// TestAsync: an AutoPipeliner that works in the background is waited for.
+func TestAsync(t *testing.T) {
+	ap, err := redistest.Standalone(t).AsyncAutoPipeline()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = ap.Close() })
+	opts := Options{Namespace: "async", Buckets: fineBuckets.Buckets}
+	c := counterAt(t, ap, then, opts)
+	o := fill(t, c, "home", "prices")
+	ask(t, c, o, "home", "prices")
+	require.NoError(t, c.Track(t.Context(), "x", crowd(600)...))
+	one := counterAt(t, ap, then, Options{Namespace: "async"})
+	require.NoError(t, one.Track(t.Context(), "x", crowd(600)...))
+	n, err := c.Today(t.Context(), "x")
+	require.NoError(t, err)
+	require.InDelta(t, 600, n, 20)
+	require.NoError(t, ap.Set(t.Context(), c.prefix("bad")+"2090-06-15", "text", 0).Err())
+	_, err = c.Today(t.Context(), "bad")
+	require.ErrorIs(t, err, ErrWrongType)
+	_, err = c.LastDays(t.Context(), "bad", 2)
+	require.ErrorIs(t, err, ErrWrongType)
+	require.ErrorIs(t, one.Track(t.Context(), "bad", crowd(600)...), ErrWrongType)
+	require.ErrorIs(t, one.Track(t.Context(), "bad", "a"), ErrWrongType)
+	require.ErrorIs(t, c.Track(t.Context(), "bad", "a"), ErrWrongType)
+	require.NoError(t, c.Forget(t.Context(), "x"))
+	n, err = c.Today(t.Context(), "x")
+	require.NoError(t, err)
+	require.Zero(t, n)
+}
