@@ -21,14 +21,20 @@ const (
 	childEnv    = "LARDER_PROFILE_CHILD"
 	childSocket = "LARDER_PROFILE_SOCKET"
 	childSpace  = "LARDER_PROFILE_NAMESPACE"
+	childLoad   = "LARDER_PROFILE_LOADTIMEOUT"
 )
 
 // child gets the object "id". Its loader says "loading", and goes on when a line comes in. It ends by telling what it got.
 func child() {
 	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: os.Getenv(childSocket), ReadTimeout: time.Minute, PoolTimeout: time.Minute})
 	in := bufio.NewReader(os.Stdin)
+	timeout, err := time.ParseDuration(os.Getenv(childLoad))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	s, err := profile.New(rdb, profile.Options[user]{
-		Namespace: os.Getenv(childSpace), LoadTimeout: time.Minute, OnRedisError: profile.FailClosed,
+		Namespace: os.Getenv(childSpace), LoadTimeout: timeout, OnRedisError: profile.FailClosed,
 		Load: func(context.Context, string) (user, error) {
 			fmt.Println("loading")
 			_, err := in.ReadString('\n')
@@ -50,13 +56,13 @@ type process struct {
 	out *bufio.Reader
 }
 
-// start starts the second process.
-func startChild(t *testing.T, socket, namespace string) *process {
+// startChild starts the second process.
+func startChild(t *testing.T, socket, namespace string, timeout time.Duration) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), childEnv+"=get", childSocket+"="+socket, childSpace+"="+namespace)
+	cmd.Env = append(os.Environ(), childEnv+"=get", childSocket+"="+socket, childSpace+"="+namespace, childLoad+"="+timeout.String())
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)

@@ -203,6 +203,15 @@ func spreadBy(ttl time.Duration, jitter, r float64) time.Duration {
 	return time.Duration(float64(ttl) * (1 + jitter*(2*r-1)))
 }
 
+// cost is what a load is assumed to take, in microseconds, for values that nobody loaded: as long as the last load, or a
+// millisecond.
+func (s *Store[T]) cost() int64 {
+	if last := s.lastCost.Load(); last > 0 {
+		return last
+	}
+	return 1000
+}
+
 // asOf is what the scripts compare the logical expiry with: nothing where the key's own expiry decides.
 func (s *Store[T]) asOf(now time.Time) string {
 	if s.opts.StaleOnError == 0 {

@@ -62,7 +62,7 @@ func (s *Store[T]) set(ctx context.Context, id string, v *T) error {
 	if err := check(ctx, id); err != nil {
 		return err
 	}
-	e, err := s.encode(v, time.Now(), s.lastCost.Load())
+	e, err := s.encode(v, time.Now(), s.cost())
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (s *Store[T]) SetMany(ctx context.Context, values map[string]T) error {
 	now := time.Now()
 	for _, id := range ids {
 		v := values[id]
-		e, err := s.encode(&v, now, s.lastCost.Load())
+		e, err := s.encode(&v, now, s.cost())
 		if err != nil {
 			errs[id] = err
 			continue
