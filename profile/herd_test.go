@@ -309,7 +309,8 @@ func TestManyAndOneLoad(t *testing.T) {
 	ctx := t.Context()
 	t.Run("one call", func(t *testing.T) {
 		var calls [][]string
-		s := closed(t, lardertest.New(t), profile.Options[user]{
+		s := closed(t, redistest.Standalone(t), profile.Options[user]{
+			Namespace: "TestManyAndOneLoad-" + fmt.Sprint(time.Now().UnixNano()),
 			LoadMany: func(_ context.Context, ids []string) (map[string]user, error) {
 				calls = append(calls, append([]string(nil), ids...))
 				found := map[string]user{}
@@ -324,9 +325,6 @@ func TestManyAndOneLoad(t *testing.T) {
 		var ids []string
 		for i := range 1200 { // more than one pipeline
 			ids = append(ids, fmt.Sprint("id", i), fmt.Sprint("none", i))
-		}
-		if testing.Short() {
-			ids = ids[:100]
 		}
 		for range 2 {
 			got, err := s.GetMany(ctx, ids...)
