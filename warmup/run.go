@@ -38,7 +38,8 @@ type run struct {
 	mu      sync.Mutex
 	report  Report
 	errors  int      // of this run
-	seen    int      // items of this run that are stored, skipped or failed
+	seen    int      // items of this run's settled chunks
+	bad     int      // the failed ones of them
 	stopped bool     // no more errors are counted
 	places  []*place // the chunks that are not noted, in their order
 	noted   mark
@@ -268,8 +269,9 @@ func (r *run) settle(ctx context.Context, c *chunk, p *place) {
 	r.report.Skipped += c.skipped
 	r.report.Bytes += c.sent
 	r.seen += c.stored + c.skipped + c.failed
-	if ratio := r.w.opts.MaxErrorRatio; ratio > 0 && r.seen >= ratioAfter && r.errors > 0 && float64(r.errors) >= ratio*float64(r.seen) {
-		r.abort(fmt.Errorf("%d of %d items failed, the first of them: %w", r.errors, r.seen, errors.Join(r.report.Errors[:1]...)))
+	r.bad += c.failed // r.errors runs ahead of r.seen
+	if ratio := r.w.opts.MaxErrorRatio; ratio > 0 && r.seen >= ratioAfter && r.bad > 0 && float64(r.bad) >= ratio*float64(r.seen) {
+		r.abort(fmt.Errorf("%d of %d items failed, the first of them: %w", r.bad, r.seen, r.report.Errors[0]))
 	}
 	p.finished = true
 	// The failures of a run that stops are to be tried again by the next one.
