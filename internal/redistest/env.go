@@ -107,6 +107,7 @@ func On(t *testing.T, kinds []Kind, fn func(t *testing.T, e Env)) {
 
 // namespace is short, of this test alone, and free of what keys give a meaning to.
 func namespace(t *testing.T) string {
+	t.Helper()
 	name := t.Name()
 	if i := strings.IndexByte(name, '/'); i > 0 {
 		name = name[:i]
@@ -132,8 +133,8 @@ func Main(m *testing.M) int {
 	code := m.Run()
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	for i := len(shared.closers) - 1; i >= 0; i-- {
-		shared.closers[i]()
+	for _, done := range slices.Backward(shared.closers) {
+		done()
 	}
 	shared.closers = nil
 	return code

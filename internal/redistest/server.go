@@ -161,7 +161,7 @@ func freePort() (int, error) {
 			return addr.Port, nil
 		}
 	}
-	return 0, fmt.Errorf("redistest: no free port")
+	return 0, errors.New("redistest: no free port")
 }
 
 func (s *process) args() ([]string, error) {
