@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,7 @@ func On(t *testing.T, kinds []Kind, fn func(t *testing.T, e Env)) {
 
 // namespace is short, of this test alone, and free of what keys give a meaning to.
 func namespace(t *testing.T) string {
+	t.Helper()
 	name := t.Name()
 	if i := strings.IndexByte(name, '/'); i > 0 {
 		name = name[:i]
@@ -115,8 +117,8 @@ func Main(m *testing.M) int {
 	code := m.Run()
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	for i := len(shared.closers) - 1; i >= 0; i-- {
-		shared.closers[i]()
+	for _, done := range slices.Backward(shared.closers) {
+		done()
 	}
 	shared.closers = nil
 	return code
