@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/larder-go/larder/calendar"
@@ -13,7 +14,7 @@ import (
 const (
 	cell, pitch          = 11, 14 // a day, and from one to the next
 	mapLeft, mapRight    = 44, 20
-	mapTop, mapBottom    = 46, 34 // of the whole picture
+	mapTop, mapBottom    = 58, 34 // of the whole picture
 	blockTop, blockBelow = 18, 14 // of the months above a year, and of the space below it
 )
 
@@ -37,7 +38,7 @@ type block struct {
 }
 
 // SVG draws the range as a heat map, a block for each calendar year, a column for each week, which begins on Monday. The
-// darker a day, the longer its streak was by then. A year is a picture of some 35 KB and 806 by 192 pixels. A Calendar
+// darker a day, the longer its streak was by then. A year is a picture of some 40 KB and 806 by 208 pixels. A Calendar
 // without days is an error.
 func (c Calendar) SVG(w io.Writer) error {
 	if c.empty() || len(c.Checked) != c.To.Sub(c.From)+1 {
@@ -57,22 +58,28 @@ func (c Calendar) SVG(w io.Writer) error {
 		first = last.Add(1)
 	}
 	const blockHeight = blockTop + 7*pitch + blockBelow
-	w0, h0 := mapLeft+max(width*pitch, 22*pitch)+mapRight, mapTop+len(blocks)*blockHeight+mapBottom-blockBelow
+	w0, h0 := mapLeft+max(width*pitch, legend)+mapRight, mapTop+len(blocks)*blockHeight+mapBottom-blockBelow
 
 	var out bytes.Buffer
 	title := fmt.Sprintf("%v to %v", c.From, c.To)
 	if c.From.YearDay() == 1 && c.To.Year == c.From.Year && c.To.YearDay() == calendar.DaysInYear(c.To.Year) {
-		title = fmt.Sprintf("%d", c.From.Year)
+		title = strconv.Itoa(c.From.Year)
+	}
+	if c.From == c.To {
+		title = c.From.String()
+	}
+	if c.From.Day == 1 && c.To == c.From.Add(calendar.DaysInMonth(c.From.Year, c.From.Month)-1) {
+		title = fmt.Sprintf("%v %d", c.From.Month, c.From.Year)
 	}
 	summary := fmt.Sprintf("%d of %s, longest streak %d", c.Count, plural(len(c.Checked), "day"), c.Longest)
 	openSVG(&out, w0, h0, "Check-ins of "+title+": "+summary)
 	fmt.Fprintf(&out, `<text x="%d" y="24" class="t">%s</text>`+"\n", mapLeft, title)
-	fmt.Fprintf(&out, `<text x="%d" y="24" class="l" text-anchor="end">%s</text>`+"\n", w0-mapRight, summary)
+	fmt.Fprintf(&out, `<text x="%d" y="42" class="l">%s</text>`+"\n", mapLeft, summary)
 	streak := 0
 	for i, b := range blocks {
 		streak = c.drawBlock(&out, b, mapTop+i*blockHeight, len(blocks) > 1, streak)
 	}
-	drawLegend(&out, w0-mapRight, h0-mapBottom/2)
+	drawLegend(&out, w0-mapRight-legend, h0-mapBottom/2-4)
 	out.WriteString("</svg>\n")
 	_, err := w.Write(out.Bytes())
 	return err
@@ -117,25 +124,21 @@ func (c Calendar) drawBlock(out *bytes.Buffer, b block, top int, named bool, str
 	return streak
 }
 
-// drawLegend draws what the colors say, up to a right edge.
-func drawLegend(out *bytes.Buffer, right, y int) {
-	fmt.Fprintf(out, `<text x="%d" y="%d" class="l" text-anchor="end">days in a row</text>`+"\n", right, y+9)
-	x := right - 78
-	for i := len(heat) - 1; i >= 0; i-- {
-		text := "none"
-		if i > 0 {
-			text = fmt.Sprintf("%d", heat[i].from)
-		}
+// legend is how wide the legend is: five colors with what they say, and what it is about.
+const legend = len("days in a row:")*6 + 5*36
+
+// drawLegend draws what the colors say, from a left edge.
+func drawLegend(out *bytes.Buffer, x, y int) {
+	fmt.Fprintf(out, `<text x="%d" y="%d" class="l">days in a row:</text>`+"\n", x, y+9)
+	x += len("days in a row:") * 6
+	for i, h := range heat {
+		text := strconv.Itoa(h.from)
 		if i == len(heat)-1 {
 			text += "+"
 		}
-		fmt.Fprintf(out, `<text x="%d" y="%d" class="l" text-anchor="end">%s</text>`+"\n", x, y+9, text)
-		x -= 8*len(text) + cell + 2
-		if i > 0 {
-			x += len(text)
-		}
-		fmt.Fprintf(out, `<rect x="%d" y="%d" width="%d" height="%d" rx="2" fill="%s"/>`+"\n", x, y, cell, cell, heat[i].color)
-		x -= 8
+		fmt.Fprintf(out, `<rect x="%d" y="%d" width="%d" height="%d" rx="2" fill="%s"/>`+"\n", x, y, cell, cell, h.color)
+		fmt.Fprintf(out, `<text x="%d" y="%d" class="l">%s</text>`+"\n", x+cell+4, y+9, text)
+		x += 36
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -82,7 +83,7 @@ func shade(rate float64) (fill, ink string) {
 	rate = min(max(rate, 0), 1)
 	mix := func(pale, deep float64) int { return int(pale + (deep-pale)*rate + 0.5) }
 	ink = "#1f2328"
-	if rate > 0.5 {
+	if rate > 0.6 {
 		ink = "#ffffff"
 	}
 	return fmt.Sprintf("#%02x%02x%02x", mix(0xea, 0x0b), mix(0xf3, 0x4f), mix(0xff, 0xa8)), ink
@@ -90,7 +91,7 @@ func shade(rate float64) (fill, ink string) {
 
 // grouped writes a number with a comma after each three digits.
 func grouped(n int64) string {
-	s := fmt.Sprintf("%d", n)
+	s := strconv.FormatInt(n, 10)
 	if n < 0 {
 		return s
 	}
