@@ -26,19 +26,26 @@ var bubbles sync.Mutex
 // AutoPipeliner, stop a Run loop. The client is closed by Run.
 //
 // Bubbles run one at a time: those of parallel tests wait for each other. Nothing inside may use a socket or a client that was
-// made outside.
+// made outside. A test that calls Run is best not marked as parallel: while a bubble is there, a parallel test
+// outside that waits for a connection of a used-up pool, or works in full duplex, can end the process.
 func Run(t *testing.T, fn func(t *testing.T, rdb *redis.Client)) {
 	t.Helper()
 	bubbles.Lock()
 	defer bubbles.Unlock()
-	// Empty go-redis's pools: an item survives one collection, not two.
-	runtime.GC()
-	runtime.GC()
+	emptyPools()
+	defer emptyPools()
 	synctest.Test(t, func(t *testing.T) {
 		rdb, stop := Start()
 		t.Cleanup(stop) // the first to be registered is the last to run
 		fn(t, rdb)
 	})
+}
+
+// emptyPools takes from go-redis what was made in another bubble, or in none: an item of a pool survives one collection,
+// not two.
+func emptyPools() {
+	runtime.GC()
+	runtime.GC()
 }
 
 // New returns a client of an empty Redis of its own, in this process and on the clock of the machine. Both end with

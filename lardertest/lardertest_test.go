@@ -94,42 +94,46 @@ func TestLongPipeline(t *testing.T) {
 	})
 }
 
-// TestManyAtOnce: goroutines and every kind of AutoPipeliner, in one bubble after the other.
+// TestManyAtOnce: goroutines and every kind of AutoPipeliner, in one bubble after the other, and outside after them.
 func TestManyAtOnce(t *testing.T) {
-	for range 3 {
-		lardertest.Run(t, func(t *testing.T, rdb *redis.Client) {
-			clients := []redis.UniversalClient{rdb}
-			for _, make := range []func(*redis.Client) (*redis.AutoPipeliner, error){
-				func(c *redis.Client) (*redis.AutoPipeliner, error) { return c.AutoPipeline() },
-				func(c *redis.Client) (*redis.AutoPipeliner, error) { return c.AsyncAutoPipeline() },
-				func(c *redis.Client) (*redis.AutoPipeliner, error) {
-					return c.AutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
-				},
-			} {
-				opts := *rdb.Options() // an AutoPipeliner is its client's
-				c := redis.NewClient(&opts)
-				t.Cleanup(func() { require.NoError(t, c.Close()) })
-				auto, err := make(c)
-				require.NoError(t, err)
-				clients = append(clients, auto)
-			}
-			var wg sync.WaitGroup
-			for range 20 {
-				wg.Go(func() {
-					for range 5 {
-						for n, c := range clients {
-							_, err := c.Incr(t.Context(), strconv.Itoa(n)).Result()
-							assert.NoError(t, err)
-						}
-						time.Sleep(time.Second)
-					}
-				})
-			}
-			wg.Wait()
-			for n := range clients {
-				assert.Equal(t, "100", rdb.Get(t.Context(), strconv.Itoa(n)).Val())
+	for range 2 {
+		lardertest.Run(t, manyAtOnce)
+		manyAtOnce(t, lardertest.New(t))
+	}
+}
+
+func manyAtOnce(t *testing.T, rdb *redis.Client) {
+	t.Helper()
+	clients := []redis.UniversalClient{rdb}
+	for _, make := range []func(*redis.Client) (*redis.AutoPipeliner, error){
+		func(c *redis.Client) (*redis.AutoPipeliner, error) { return c.AutoPipeline() },
+		func(c *redis.Client) (*redis.AutoPipeliner, error) { return c.AsyncAutoPipeline() },
+		func(c *redis.Client) (*redis.AutoPipeliner, error) {
+			return c.AutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
+		},
+	} {
+		opts := *rdb.Options() // an AutoPipeliner is its client's
+		opts.PoolSize, opts.PoolTimeout = 2, time.Hour
+		c := redis.NewClient(&opts)
+		t.Cleanup(func() { require.NoError(t, c.Close()) })
+		auto, err := make(c)
+		require.NoError(t, err)
+		clients = append(clients, c, auto)
+	}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			for range 5 {
+				for n, c := range clients {
+					_, err := c.Incr(t.Context(), strconv.Itoa(n)).Result()
+					assert.NoError(t, err)
+				}
 			}
 		})
+	}
+	wg.Wait()
+	for n := range clients {
+		assert.Equal(t, "100", rdb.Get(t.Context(), strconv.Itoa(n)).Val())
 	}
 }
 

@@ -135,10 +135,7 @@ func (c *Cluster) join() error {
 		return err
 	}
 	for i, n := range c.nodes {
-		for {
-			if c.sees(ctx, n, ids) && (i < clusterMasters || linkUp(ctx, n)) {
-				break
-			}
+		for !c.sees(ctx, n, ids) || (i >= clusterMasters && !linkUp(ctx, n)) {
 			if ctx.Err() != nil {
 				return fmt.Errorf("node %d never saw all replicas", i)
 			}

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -125,7 +126,7 @@ func freePort() (int, error) {
 			return addr.Port, nil
 		}
 	}
-	return 0, fmt.Errorf("redistest: no free port")
+	return 0, errors.New("redistest: no free port")
 }
 
 func (s *Server) args() ([]string, error) {
