@@ -148,7 +148,6 @@ func (r *Rule) message(n *Node, v float64) string {
 type track struct {
 	samples    []sample
 	conditions []condition // by rule
-	runID      string
 	replID     string
 	role       string
 	answered   bool // once at least
@@ -220,8 +219,8 @@ func (e *engine) watch(t *track, n *Node, at time.Time) []Event {
 		events = append(events, Event{Kind: EventNodeBack, At: at, Node: n.Addr, Detail: "answers again"})
 	}
 	now := sampleOf(n)
-	if t.answered && len(t.samples) > 0 {
-		switch last := &t.samples[len(t.samples)-1]; {
+	if k := len(t.samples); k > 0 && now.at.After(t.samples[k-1].at) {
+		switch last := &t.samples[k-1]; {
 		case now.runID != last.runID && now.runID != "" && last.runID != "":
 			promoted := t.replID != "" && n.Replication.ReplID2.Or("") == t.replID
 			if promoted || between(last, &now) == foreign {
@@ -235,8 +234,11 @@ func (e *engine) watch(t *track, n *Node, at time.Time) []Event {
 			events = append(events, Event{Kind: EventFailover, At: at, Node: n.Addr, Detail: "promoted to master"})
 		}
 	}
+	if n := len(t.samples); n > 0 && !now.at.After(t.samples[n-1].at) {
+		return events // Checks that overlap may end in another order than they began
+	}
 	t.answered = true
-	t.runID, t.replID = now.runID, n.Replication.ReplID.Or("")
+	t.replID = n.Replication.ReplID.Or("")
 	t.role = cmp.Or(n.Role, t.role)
 	t.samples = append(t.samples, now)
 	e.trim(t, at)

@@ -156,7 +156,18 @@ func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout 
 	if len(s.kept) > 0 {
 		return slices.Clone(s.kept), nil
 	}
-	return nil, fmt.Errorf("monitor: the cluster's nodes: %w", errors.Join(s.failed, gaveUp))
+	// The addresses that the client was given stand for what they lead to, so that a cluster that is down from the start
+	// has nodes that are.
+	err := fmt.Errorf("monitor: the cluster's nodes: %w", errors.Join(s.failed, gaveUp))
+	var seeds []target
+	for _, addr := range rdb.Options().Addrs {
+		seeds = append(seeds, target{addr: addr, err: err})
+	}
+	if len(seeds) == 0 {
+		return nil, err
+	}
+	sortTargets(seeds)
+	return seeds, nil
 }
 
 func clusterNodes(ctx context.Context, rdb *redis.ClusterClient, masters bool) ([]target, error) {

@@ -40,7 +40,7 @@ func (s *Sentinel) quorum() (float64, bool) {
 			all = all && there
 		}
 	}
-	return truth(all), known
+	return truth(known && all), known
 }
 
 // sentinelAddr is the address that a client was made with. go-redis has it in its text only.
