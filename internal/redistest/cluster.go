@@ -1,0 +1,310 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Cluster is three masters, nodes 0 to 2, with a replica each, nodes 3 to 5.
+type Cluster struct {
+	nodes   []*Server
+	mu      sync.Mutex
+	clients []*redis.ClusterClient
+}
+
+const (
+	clusterMasters = 3
+	slots          = 16384
+)
+
+// NewCluster starts a cluster of the test's own. args are added to each node's: "--cluster-node-timeout", "2000" makes for a fast failover,
+// the default of 30 s for none that a busy machine brings about.
+func NewCluster(tb testing.TB, args ...string) *Cluster {
+	tb.Helper()
+	bin := Binary(tb)
+	c, err := newCluster(bin, args)
+	if err != nil {
+		tb.Fatalf("redistest: %v", err)
+	}
+	tb.Cleanup(c.close)
+	return c
+}
+
+func newCluster(bin string, args []string) (*Cluster, error) {
+	args = append([]string{"--cluster-node-timeout", "30000", "--cluster-replica-validity-factor", "0"}, args...)
+	c := &Cluster{nodes: make([]*Server, 2*clusterMasters)}
+	var wg sync.WaitGroup
+	errs := make([]error, len(c.nodes))
+	for i := range c.nodes {
+		wg.Go(func() { c.nodes[i], errs[i] = newServer(bin, ServerOptions{Args: args}, true) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		c.close()
+		return nil, err
+	}
+	if err := c.join(); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// join makes one cluster of the nodes.
+func (c *Cluster) join() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*PollFor)
+	defer cancel()
+	ids := make([]string, len(c.nodes))
+	for i, n := range c.nodes {
+		client := n.Client()
+		if i < clusterMasters {
+			first, last := i*slots/clusterMasters, (i+1)*slots/clusterMasters-1
+			if err := client.Do(ctx, "cluster", "addslotsrange", first, last).Err(); err != nil {
+				return err
+			}
+			// Epochs that differ from the start save the nodes from settling on who is who.
+			if err := client.Do(ctx, "cluster", "set-config-epoch", i+1).Err(); err != nil {
+				return err
+			}
+		}
+		id, err := client.Do(ctx, "cluster", "myid").Text()
+		if err != nil {
+			return err
+		}
+		ids[i] = id
+	}
+	for _, n := range c.nodes[1:] {
+		first := c.nodes[0]
+		args := []any{"cluster", "meet", "127.0.0.1", first.port}
+		bus, err := busPort(ctx, first)
+		if err != nil {
+			return err
+		}
+		if err := n.Client().Do(ctx, append(args, bus)...).Err(); err != nil {
+			return err
+		}
+	}
+	if err := c.until(ctx, "all nodes know each other", func(info map[string]string) bool {
+		return info["cluster_known_nodes"] == strconv.Itoa(len(c.nodes))
+	}); err != nil {
+		return err
+	}
+	for i := clusterMasters; i < len(c.nodes); i++ {
+		// The node may not have heard of its master's slots yet.
+		for {
+			err := c.nodes[i].Client().Do(ctx, "cluster", "replicate", ids[i-clusterMasters]).Err()
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return err
+			}
+			pause()
+		}
+	}
+	if err := c.until(ctx, "the cluster is well", func(info map[string]string) bool {
+		return info["cluster_state"] == "ok" && info["cluster_slots_ok"] == strconv.Itoa(slots)
+	}); err != nil {
+		return err
+	}
+	for i, n := range c.nodes {
+		for {
+			if c.sees(ctx, n, ids) && (i < clusterMasters || linkUp(ctx, n)) {
+				break
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("node %d never saw all replicas", i)
+			}
+			pause()
+		}
+	}
+	return nil
+}
+
+func pause() { time.Sleep(10 * time.Millisecond) }
+
+func busPort(ctx context.Context, s *Server) (int, error) {
+	reply, err := s.Client().ConfigGet(ctx, "cluster-port").Result()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(reply["cluster-port"])
+}
+
+// sees says whether a node knows three masters with a replica each.
+func (c *Cluster) sees(ctx context.Context, n *Server, ids []string) bool {
+	text, err := n.Client().ClusterNodes(ctx).Result()
+	if err != nil {
+		return false
+	}
+	replicas := 0
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) > 3 && strings.Contains(fields[2], "slave") {
+			for _, id := range ids[:clusterMasters] {
+				if fields[3] == id {
+					replicas++
+				}
+			}
+		}
+	}
+	return replicas == clusterMasters
+}
+
+func linkUp(ctx context.Context, s *Server) bool {
+	text, err := s.Client().Info(ctx, "replication").Result()
+	return err == nil && strings.Contains(text, "master_link_status:up")
+}
+
+// until polls CLUSTER INFO of every node.
+func (c *Cluster) until(ctx context.Context, what string, cond func(map[string]string) bool) error {
+	for i, n := range c.nodes {
+		for {
+			text, err := n.Client().ClusterInfo(ctx).Result()
+			if err == nil && cond(fields(text)) {
+				break
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("node %d: waited in vain until %s", i, what)
+			}
+			pause()
+		}
+	}
+	return nil
+}
+
+func fields(text string) map[string]string {
+	all := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// Nodes are all six servers: three masters, as long as nothing failed over, and their replicas in the same order.
+func (c *Cluster) Nodes() []*Server { return c.nodes }
+
+// Masters are the three servers that were masters at the start.
+func (c *Cluster) Masters() []*Server { return c.nodes[:clusterMasters] }
+
+// MasterOf is the server that was master of a key's slot at the start.
+func (c *Cluster) MasterOf(key string) *Server {
+	slot := Slot(key)
+	for i := range clusterMasters {
+		if slot < (i+1)*slots/clusterMasters {
+			return c.nodes[i]
+		}
+	}
+	return nil
+}
+
+// Client returns a client of the cluster that looks for changed masters every second; it is closed with the cluster.
+func (c *Cluster) Client(mod ...func(*redis.ClusterOptions)) *redis.ClusterClient {
+	o := &redis.ClusterOptions{
+		DialTimeout: 20 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, PoolTimeout: 60 * time.Second,
+		PoolSize: 32, ClusterStateReloadInterval: time.Second,
+	}
+	for _, n := range c.nodes {
+		o.Addrs = append(o.Addrs, n.Addr())
+	}
+	for _, change := range mod {
+		change(o)
+	}
+	client := redis.NewClusterClient(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clients = append(c.clients, client)
+	return client
+}
+
+// Promote makes the replica of a master take its place, at once and whether the master lives or not, and waits until
+// every living node agrees. It returns the new master.
+func (c *Cluster) Promote(tb testing.TB, master *Server) *Server {
+	tb.Helper()
+	var replica *Server
+	for i, n := range c.Masters() {
+		if n == master {
+			replica = c.nodes[i+clusterMasters]
+		}
+	}
+	ctx := context.Background()
+	if err := replica.Client().Do(ctx, "cluster", "failover", "takeover").Err(); err != nil {
+		tb.Fatalf("redistest: promote: %v", err)
+	}
+	id, err := replica.Client().Do(ctx, "cluster", "myid").Text()
+	if err != nil {
+		tb.Fatalf("redistest: promote: %v", err)
+	}
+	for _, n := range c.nodes {
+		if !n.alive() {
+			continue
+		}
+		Poll(tb, "the new master is known to "+n.Addr(), func() bool {
+			text, err := n.Client().ClusterNodes(ctx).Result()
+			if err != nil {
+				return false
+			}
+			for line := range strings.Lines(text) {
+				f := strings.Fields(line)
+				if len(f) > 8 && f[0] == id && strings.Contains(f[2], "master") {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	return replica
+}
+
+func (s *Server) alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.exited:
+		return false
+	default:
+		return !s.paused
+	}
+}
+
+func (c *Cluster) close() {
+	for _, client := range c.clients {
+		_ = client.Close()
+	}
+	for _, n := range c.nodes {
+		if n != nil {
+			n.close()
+		}
+	}
+}
+
+// Slot is the hash slot of a key.
+func Slot(key string) int {
+	if _, rest, ok := strings.Cut(key, "{"); ok {
+		if tag, _, ok := strings.Cut(rest, "}"); ok && tag != "" {
+			key = tag
+		}
+	}
+	var crc uint16
+	for i := range len(key) {
+		crc ^= uint16(key[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return int(crc) % slots
+}

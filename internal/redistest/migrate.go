@@ -1,0 +1,87 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+)
+
+// MigratingSlot is the slot that is left migrating on the cluster of the kind [KindMigrating]: its keys are on the first master, or, once they
+// were asked for and not there, on the second.
+const MigratingSlot = 42
+
+// Migrate leaves a slot migrating, from its master to another: a key that is there is served by the source, one that is not
+// by the target, to those who ask there after an ASK.
+func (c *Cluster) Migrate(ctx context.Context, slot int, from, to *Server) error {
+	ids := map[*Server]string{}
+	for _, n := range []*Server{from, to} {
+		id, err := n.Client().Do(ctx, "cluster", "myid").Text()
+		if err != nil {
+			return err
+		}
+		ids[n] = id
+	}
+	if err := to.Client().Do(ctx, "cluster", "setslot", slot, "importing", ids[from]).Err(); err != nil {
+		return err
+	}
+	return from.Client().Do(ctx, "cluster", "setslot", slot, "migrating", ids[to]).Err()
+}
+
+// MoveKeys moves the keys of a migrating slot that are on its source to its target.
+func (c *Cluster) MoveKeys(ctx context.Context, slot int, from, to *Server) error {
+	for {
+		keys, err := from.Client().ClusterGetKeysInSlot(ctx, slot, 100).Result()
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return nil
+		}
+		args := []any{"migrate", "127.0.0.1", to.port, "", 0, 60000, "keys"}
+		for _, k := range keys {
+			args = append(args, k)
+		}
+		if err := from.Client().Do(ctx, args...).Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// FinishMigration gives a migrating slot, whose keys it moves, to its target.
+func (c *Cluster) FinishMigration(ctx context.Context, slot int, from, to *Server) error {
+	if err := c.MoveKeys(ctx, slot, from, to); err != nil {
+		return err
+	}
+	id, err := to.Client().Do(ctx, "cluster", "myid").Text()
+	if err != nil {
+		return err
+	}
+	for _, n := range append([]*Server{to, from}, c.Masters()...) {
+		if err := n.Client().Do(ctx, "cluster", "setslot", slot, "node", id).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// idInSlot appends to an id what brings its hash tag into a slot.
+func idInSlot(base string, slot int) string {
+	for i := 0; ; i++ {
+		if id := base + "-" + strconv.Itoa(i); Slot(id) == slot {
+			return id
+		}
+	}
+}
+
+// migrating starts a cluster with a slot left migrating.
+func migrating(bin string) (*Cluster, error) {
+	c, err := newCluster(bin, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Migrate(context.Background(), MigratingSlot, c.nodes[0], c.nodes[1]); err != nil {
+		c.close()
+		return nil, fmt.Errorf("redistest: %w", err)
+	}
+	return c, nil
+}
