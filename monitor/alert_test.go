@@ -146,15 +146,15 @@ func TestAlertModel(t *testing.T) {
 	}
 }
 
-// server simulates what a server counts, beside what truly happened.
-type server struct {
+// counting simulates what a server counts, beside what truly happened.
+type counting struct {
 	id      int
 	started time.Time
 	evicted int64
 	other   int64
 }
 
-func (s *server) node(at time.Time) Node {
+func (s *counting) node(at time.Time) Node {
 	return Node{
 		Addr: "a", At: at, Server: Server{RunID: Known(fmt.Sprint(s.id)), Uptime: Known(at.Sub(s.started).Truncate(time.Second))},
 		Stats: Stats{Evicted: Known(s.evicted), Commands: Known(s.other)},
@@ -166,7 +166,7 @@ func (s *server) node(at time.Time) Node {
 func TestIncreaseAcrossResets(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 3))
-		s := &server{started: start}
+		s := &counting{started: start}
 		at := start
 		var samples []sample
 		type step struct{ most, least int64 } // what the samples can tell of a step
@@ -184,14 +184,14 @@ func TestIncreaseAcrossResets(t *testing.T) {
 			switch event {
 			case 0: // a restart in between: what was before it is lost
 				before := r.Int64N(happened + 1)
-				s = &server{id: s.id + 1, started: at.Add(-took / 2), evicted: happened - before, other: 1}
+				s = &counting{id: s.id + 1, started: at.Add(-took / 2), evicted: happened - before, other: 1}
 				one.least = happened - before
 			case 1: // CONFIG RESETSTAT
 				before := r.Int64N(happened + 1)
 				s.evicted, s.other = happened-before, 0
 				one.least = happened - before
 			case 2: // another server takes over, which has counted for long
-				s = &server{id: s.id + 1, started: start.Add(-time.Hour), evicted: int64(r.IntN(1e6)), other: int64(r.IntN(1e6))}
+				s = &counting{id: s.id + 1, started: start.Add(-time.Hour), evicted: int64(r.IntN(1e6)), other: int64(r.IntN(1e6))}
 				one = step{0, 0}
 			default:
 				s.evicted += happened
@@ -371,7 +371,7 @@ func TestDue(t *testing.T) {
 func TestSamplesAreBounded(t *testing.T) {
 	rule := Rule{Name: "r", Metric: MetricEvictedKeys, Threshold: 1, Window: time.Minute}.completed()
 	e := newEngine([]Rule{rule}, 1000)
-	s := &server{started: start}
+	s := &counting{started: start}
 	for i := range 5000 {
 		at := start.Add(time.Duration(i) * time.Second)
 		s.evicted += 2
@@ -391,7 +391,7 @@ func TestSamplesAreBounded(t *testing.T) {
 }
 
 func TestRates(t *testing.T) {
-	s := &server{started: start, evicted: 10, other: 100}
+	s := &counting{started: start, evicted: 10, other: 100}
 	n1 := s.node(start.Add(10 * time.Second))
 	n1.CPU = CPU{System: Known(1.0), User: Known(2.0)}
 	s.evicted, s.other = 30, 300

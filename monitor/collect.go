@@ -99,13 +99,8 @@ func (m *Monitor) Collect(ctx context.Context) (Snapshot, error) {
 	seen := slices.Clone(views)
 	mu.Unlock()
 
-	out.Nodes = slices.DeleteFunc(out.Nodes, func(n Node) bool {
-		if errors.Is(n.Err, redis.ErrClosed) && m.removed(n.Addr) {
-			return true
-		}
-		return false
-	})
-	out.Nodes = append(out.Nodes, m.failedNodes(out.Nodes, seen)...)
+	out.Nodes = slices.DeleteFunc(out.Nodes, func(n Node) bool { return m.removed(n) })
+	out.Nodes = m.asTheClusterSees(out.Nodes, seen)
 	slices.SortStableFunc(out.Nodes, func(a, b Node) int {
 		if a.Role == "sentinel" != (b.Role == "sentinel") {
 			if a.Role == "sentinel" {
@@ -129,13 +124,25 @@ func (m *Monitor) Collect(ctx context.Context) (Snapshot, error) {
 	return out, errors.New("monitor: no node was found")
 }
 
-// removed tells whether a closed client is that of a shard which SetAddrs took out of its Ring.
-func (m *Monitor) removed(addr string) bool {
-	ring, ok := m.rdb.(*redis.Ring)
-	if !ok || ring.Len() == 0 {
+// removed tells whether a closed client is that of a shard which SetAddrs took out of its Ring, or of a node that
+// go-redis has dropped.
+func (m *Monitor) removed(n Node) bool {
+	if !errors.Is(n.Err, redis.ErrClosed) {
 		return false
 	}
-	m.source.drop(addr)
+	switch rdb := m.rdb.(type) {
+	case *redis.Ring:
+		if rdb.Len() == 0 {
+			return false
+		}
+	case *redis.ClusterClient:
+		if m.source.closed() {
+			return false
+		}
+	default:
+		return false
+	}
+	m.source.drop(n.Addr)
 	return true
 }
 
@@ -485,36 +492,66 @@ func (m *Monitor) know(id, addr string) {
 	m.ids[id] = addr
 }
 
-// failedNodes returns entries for the nodes that the cluster has given up, of which go-redis no longer tells. Any node
-// that answers will do as a witness: "fail" is what the masters have agreed on.
-func (m *Monitor) failedNodes(nodes []Node, views []string) []Node {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	there := map[string]bool{}
-	for i := range nodes {
-		there[nodes[i].Addr] = true
-		if nodes[i].ID != "" {
-			there[nodes[i].ID] = true
-		}
-	}
-	var out []Node
+// asTheClusterSees adds the nodes that the cluster has and go-redis does not tell of, because they failed, and takes out
+// those that it has no longer. Any node that answers will do as a witness.
+func (m *Monitor) asTheClusterSees(nodes []Node, views []string) []Node {
+	listed := map[string]clusterNode{}
 	for _, view := range views {
 		for _, n := range parseClusterNodes(view) {
-			if !n.is("fail") || n.is("noaddr") || there[n.id] {
+			if n.is("handshake") || n.is("noaddr") {
 				continue
 			}
-			addr := n.addr
-			if known, ok := m.ids[n.id]; ok {
-				addr = known
+			if have, ok := listed[n.id]; !ok || n.is("fail") && !have.is("fail") {
+				listed[n.id] = n
 			}
-			there[n.id] = true
-			if there[addr] {
-				continue // it is asked, and has an error of its own
-			}
-			there[addr] = true
-			out = append(out, Node{Addr: addr, ID: n.id, Err: errors.New("monitor: the cluster has marked the node as failed")})
 		}
 	}
-	return out
+	if len(listed) == 0 {
+		return nodes
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sampled := map[string]bool{}
+	for i := range nodes {
+		if nodes[i].ID != "" {
+			sampled[nodes[i].ID] = true
+		}
+	}
+	addrs := map[string]bool{} // of what the cluster lists
+	for id, n := range listed {
+		addr := n.addr
+		if known, ok := m.ids[id]; ok {
+			addr = known
+		}
+		addrs[addr] = true
+		i := slices.IndexFunc(nodes, func(have Node) bool { return have.Addr == addr })
+		if i >= 0 {
+			nodes[i].ID = id
+			if nodes[i].Err != nil && n.is("fail") {
+				nodes[i].Err = fmt.Errorf("%w: %w", errFailed, nodes[i].Err)
+			}
+			continue
+		}
+		if sampled[id] {
+			continue // under another address
+		}
+		err := errUnannounced
+		if n.is("fail") {
+			err = errFailed
+		}
+		nodes = append(nodes, Node{Addr: addr, ID: id, Err: err})
+	}
+	return slices.DeleteFunc(nodes, func(n Node) bool {
+		if n.Err == nil || n.Role == "sentinel" || addrs[n.Addr] || sampled[n.ID] {
+			return false
+		}
+		m.source.drop(n.Addr)
+		return true
+	})
 }
 
+// What a cluster says of nodes that are not sampled.
+var (
+	errFailed      = errors.New("monitor: the cluster has marked the node as failed")
+	errUnannounced = errors.New("monitor: the cluster does not announce the node: it is not in step with its master")
+)

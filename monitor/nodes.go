@@ -110,11 +110,19 @@ func (s *source) ring(ctx context.Context, rdb *redis.Ring) []target {
 	return out
 }
 
-// drop forgets a shard whose client was closed by SetAddrs.
+// drop forgets a shard whose client was closed by SetAddrs, or a node that left its cluster.
 func (s *source) drop(addr string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.shards, addr)
+	s.kept = slices.DeleteFunc(slices.Clone(s.kept), func(t target) bool { return t.addr == addr })
+}
+
+// closed tells whether the last search failed because the client itself is closed.
+func (s *source) closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Is(s.failed, redis.ErrClosed)
 }
 
 func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout time.Duration) ([]target, error) {
@@ -132,7 +140,7 @@ func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout 
 			defer s.mu.Unlock()
 			s.running, s.failed = nil, err
 			if err == nil {
-				s.kept = found
+				s.kept = merge(found, s.kept)
 			}
 		})
 	}
@@ -168,6 +176,18 @@ func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout 
 	}
 	sortTargets(seeds)
 	return seeds, nil
+}
+
+// merge keeps nodes that this search did not find: CLUSTER SLOTS leaves out replicas that the one node which was asked has
+// not heard of for long enough. Those that the cluster has forgotten are dropped when a sample shows that.
+func merge(found, kept []target) []target {
+	for _, t := range kept {
+		if !slices.ContainsFunc(found, func(f target) bool { return f.addr == t.addr }) {
+			found = append(found, t)
+		}
+	}
+	sortTargets(found)
+	return found
 }
 
 func clusterNodes(ctx context.Context, rdb *redis.ClusterClient, masters bool) ([]target, error) {

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,16 +23,20 @@ func refused(err error) string {
 		return ""
 	}
 	text := err.Error()
-	switch {
-	case strings.HasPrefix(text, "NOPERM"):
+	if strings.HasPrefix(text, "NOPERM") {
 		return "denied"
-	case strings.HasPrefix(text, "ERR max number of clients"):
-		return ""
-	case strings.HasPrefix(text, "ERR"):
-		// Managed services word it in many ways. What a server says of INFO or CONFIG GET in these words, it says again.
-		return "unknown"
 	}
-	return ""
+	if strings.HasPrefix(text, "ERR max number of clients") || slices.ContainsFunc(passing, func(code string) bool { return strings.HasPrefix(text, code) }) {
+		return ""
+	}
+	// Managed services word it in many ways. What a server says of INFO or CONFIG GET in other words, it says again.
+	return "unknown"
+}
+
+// passing are the codes of what a server refuses for a while.
+var passing = []string{
+	"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "NOAUTH", "WRONGPASS", "OOM", "READONLY", "MISCONF",
+	"NOREPLICAS", "UNBLOCKED", "EXECABORT",
 }
 
 // ability is what is known of a node from one sample to the next.
