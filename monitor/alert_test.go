@@ -40,26 +40,26 @@ func TestAlertStates(t *testing.T) {
 		state  State
 		events []EventKind
 	}{
-		{10, "", nil},                                     // 0: the threshold itself is fine
-		{11, Pending, nil},                                // 1
-		{11, Pending, nil},                                // 2
-		{5, "", nil},                                      // 3: it did not hold for long enough
-		{11, Pending, nil},                                // 4
-		{-1, Pending, nil},                                // 5: no data
-		{-1, Pending, nil},                                // 6: does not fire
-		{12, Firing, []EventKind{EventFired}},             // 7
-		{-1, Firing, nil},                                 // 8: no data does not resolve
-		{9, Firing, nil},                                  // 9: within the hysteresis
-		{7, Firing, nil},                                  // 10: well
-		{7, Firing, nil},                                  // 11: but kept
-		{8, Firing, nil},                                  // 12: not well, so that it begins again
-		{7, Firing, nil},                                  // 13
-		{6, Firing, nil},                                  // 14
-		{5, "", []EventKind{EventResolved}},               // 15
-		{5, "", nil},                                      // 16
-		{99, Pending, nil}, {99, Pending, nil},            // 17, 18
-		{99, Firing, []EventKind{EventFired}},             // 19
-		{99, Firing, nil}, {99, Firing, nil},              // 20, 21: one event a change
+		{10, "", nil},                          // 0: the threshold itself is fine
+		{11, Pending, nil},                     // 1
+		{11, Pending, nil},                     // 2
+		{5, "", nil},                           // 3: it did not hold for long enough
+		{11, Pending, nil},                     // 4
+		{-1, Pending, nil},                     // 5: no data
+		{-1, Pending, nil},                     // 6: does not fire
+		{12, Firing, []EventKind{EventFired}},  // 7
+		{-1, Firing, nil},                      // 8: no data does not resolve
+		{9, Firing, nil},                       // 9: within the hysteresis
+		{7, Firing, nil},                       // 10: well
+		{7, Firing, nil},                       // 11: but kept
+		{8, Firing, nil},                       // 12: not well, so that it begins again
+		{7, Firing, nil},                       // 13
+		{6, Firing, nil},                       // 14
+		{5, "", []EventKind{EventResolved}},    // 15
+		{5, "", nil},                           // 16
+		{99, Pending, nil}, {99, Pending, nil}, // 17, 18
+		{99, Firing, []EventKind{EventFired}}, // 19
+		{99, Firing, nil}, {99, Firing, nil},  // 20, 21: one event a change
 		{0, Firing, nil}, {0, Firing, nil}, {0, "", []EventKind{EventResolved}}, // 22, 23, 24
 	} {
 		at := start.Add(time.Duration(i) * time.Second)

@@ -78,3 +78,13 @@ func (h *trips) take() (n int, asked string) {
 	h.n, h.asked = 0, nil
 	return n, asked
 }
+
+func mkdir(t *testing.T, dir string) {
+	t.Helper()
+	require.NoError(t, os.Mkdir(dir, 0o755))
+}
+
+func remove(t *testing.T, dir string) {
+	t.Helper()
+	require.NoError(t, os.RemoveAll(dir))
+}

@@ -14,12 +14,12 @@ import (
 
 // Options of New. The zero value is fine.
 type Options struct {
-	Interval  time.Duration           // between samples of Run; defaults to 15 s, at most a day
-	Rules     []Rule                  // nil: DefaultRules, their windows fitted to Interval; empty and not nil: none
-	Notifiers []Notifier              // told of alerts that fire, resolve and repeat
-	History   int                     // samples that Run keeps for windows and pages; defaults to 240
-	Logger    *slog.Logger            // defaults to silence; gets errors, never a secret
-	OnError   func(error)             // called with errors that Run survives, from several goroutines; defaults to nothing
+	Interval  time.Duration              // between samples of Run; defaults to 15 s, at most a day
+	Rules     []Rule                     // nil: DefaultRules, their windows fitted to Interval; empty and not nil: none
+	Notifiers []Notifier                 // told of alerts that fire, resolve and repeat
+	History   int                        // samples that Run keeps for windows and pages; defaults to 240
+	Logger    *slog.Logger               // defaults to silence; gets errors, never a secret
+	OnError   func(error)                // called with errors that Run survives, from several goroutines; defaults to nothing
 	Leader    func(context.Context) bool // nil: always; only the leader tells the notifiers. Lease.Leader is one
 
 	Timeout   time.Duration           // of one sample: a node that has not answered by then has an error; defaults to 5 s

@@ -25,6 +25,8 @@ type SentinelMaster struct {
 	Sentinels int64       `json:"sentinels"`        // this one included
 	Quorum    Value[bool] `json:"quorum"`           // whether enough of them can be reached to order a failover
 	Detail    string      `json:"detail,omitempty"` // why not, in the Sentinel's words
+
+	ReplicaAddrs []string `json:"replica_addrs,omitempty"` // those that are up; from WatchSentinel and Topology alone
 }
 
 // quorum is 1 where it is there for all masters, 0 where for one it is not.
