@@ -27,9 +27,15 @@ func Exec(ctx context.Context, rdb redis.UniversalClient, cmds []redis.Cmder) []
 // ready. It is not safe for concurrent use, and hooks must not keep its commands.
 type Batch struct {
 	wrappers []wrapper
-	sent     []redis.Cmder
-	index    []int32
+	queue    []redis.Cmder // what is handed to go-redis
+	sent     []sending
 	outcomes []Outcome
+}
+
+// sending is a command on its way.
+type sending struct {
+	tracked
+	index int
 }
 
 // Exec is [Exec] in the memory of the Batch. What it returns is valid until the
@@ -42,35 +48,55 @@ func (b *Batch) Exec(ctx context.Context, rdb redis.UniversalClient, cmds []redi
 	if err := ctx.Err(); err != nil {
 		for i, cmd := range cmds {
 			cmd.SetErr(err)
+			if t, ok := cmd.(tracked); ok {
+				t.set(err)
+			}
 			b.outcomes[i] = NotSent
 		}
 		return b.outcomes
 	}
-	b.wrappers = resize(b.wrappers, len(cmds))
-	b.sent = b.sent[:0]
-	b.index = b.index[:0]
-	for i, cmd := range cmds {
-		if err := Check(cmd); err != nil {
-			cmd.SetErr(err)
-			b.outcomes[i] = NotSent
-			continue
-		}
-		w := &b.wrappers[i]
-		*w = wrapper{Cmder: cmd}
-		b.sent = append(b.sent, w)
-		b.index = append(b.index, int32(i)) //nolint:gosec // a pipeline holds fewer commands
-	}
-	if len(b.sent) == 0 {
+	b.prepare(cmds)
+	if len(b.queue) == 0 {
 		return b.outcomes
 	}
 	pipe := rdb.Pipeline()
-	_ = pipe.BatchProcess(ctx, b.sent...) // queues only
+	_ = pipe.BatchProcess(ctx, b.queue...) // queues only
 	_, err := pipe.Exec(ctx)
 	b.settle(rdb, err)
 	b.mend(ctx, rdb, cmds)
 	clear(b.wrappers)
+	clear(b.queue)
 	clear(b.sent)
 	return b.outcomes
+}
+
+// prepare wraps what can be sent.
+func (b *Batch) prepare(cmds []redis.Cmder) {
+	b.queue, b.sent = b.queue[:0], b.sent[:0]
+	if cap(b.queue) < len(cmds) {
+		b.queue = make([]redis.Cmder, 0, len(cmds))
+		b.sent = make([]sending, 0, len(cmds))
+	}
+	wrapped := 0
+	for i, cmd := range cmds {
+		t, ok := cmd.(tracked)
+		if !ok {
+			if err := Check(cmd); err != nil {
+				cmd.SetErr(err)
+				b.outcomes[i] = NotSent
+				continue
+			}
+			if wrapped == 0 {
+				b.wrappers = resize(b.wrappers, len(cmds))
+			}
+			w := &b.wrappers[wrapped]
+			w.Cmder = cmd
+			wrapped++
+			t = w
+		}
+		b.queue = append(b.queue, t)
+		b.sent = append(b.sent, sending{tracked: t, index: i})
+	}
 }
 
 // settle finds out what became of each command that was handed to go-redis. err
@@ -78,51 +104,58 @@ func (b *Batch) Exec(ctx context.Context, rdb redis.UniversalClient, cmds []redi
 func (b *Batch) settle(rdb redis.UniversalClient, err error) {
 	// least is the count of acknowledgements of a command that was not answered,
 	// if the batch broke: then at least one was not.
-	least := b.wrappers[b.index[0]].nils
+	least := b.sent[0].state().nils
 	most := least
 	broken, clean := false, true
-	for _, i := range b.index {
-		w := &b.wrappers[i]
-		least, most = min(least, w.nils), max(most, w.nils)
-		own := w.Err()
-		broken = broken || w.unsent != nil || own != nil && !isReply(own)
-		clean = clean && w.unsent == nil && own == nil
+	for _, s := range b.sent {
+		m, own := s.state(), s.Err()
+		least, most = min(least, m.nils), max(most, m.nils)
+		broken = broken || m.unsent != nil || own != nil && !isReply(own)
+		clean = clean && m.unsent == nil && own == nil
+	}
+	late := followsLate(rdb)
+	if err == nil && clean && !late {
+		for _, s := range b.sent {
+			b.outcomes[s.index] = Applied
+		}
+		return
 	}
 	// An error that is nobody's: the greeting was refused (nothing was sent), or
 	// a hook says so of a batch that went well.
-	stray := err != nil && clean
-	late := followsLate(rdb)
-	for _, i := range b.index {
-		w := &b.wrappers[i]
-		cause := err
-		if cause == nil {
-			cause = errUnsent
-		}
-		switch own := w.Err(); {
-		case w.unsent != nil:
-			w.release()
-			b.outcomes[i] = NotSent
-		case w.calls == 0:
-			w.Cmder.SetErr(cause)
-			b.outcomes[i] = NotSent
+	stray := err != nil && clean && least == most && fullDuplex(rdb)
+	cause := err
+	if cause == nil {
+		cause = errUnsent
+	}
+	for _, s := range b.sent {
+		m := s.state()
+		switch own := s.Err(); {
+		case m.unsent != nil:
+			s.set(m.unsent)
+			b.outcomes[s.index] = NotSent
+		case m.calls == 0:
+			s.set(cause)
+			b.outcomes[s.index] = NotSent
+		case broken && m.nils > least && (own == nil || !isReply(own)):
+			// Answered. go-redis stamps the error that broke the batch on every
+			// command that has none.
+			s.set(nil)
+			b.outcomes[s.index] = Applied
 		case own != nil:
-			b.outcomes[i] = outcomeOf(own, late)
-		case broken && w.nils <= least:
-			w.Cmder.SetErr(cause)
-			b.outcomes[i] = Unknown
-		case stray && least == most && fullDuplex(rdb):
-			// The call before the diversion, and no other: nothing was sent. A
-			// second one is the acknowledgement.
-			b.outcomes[i] = Applied
-			if w.nils == 1 {
-				w.Cmder.SetErr(cause)
-				b.outcomes[i] = NotSent
-				if !notSent(cause) && !isReply(cause) {
-					b.outcomes[i] = Unknown
-				}
+			b.outcomes[s.index] = outcomeOf(own, late)
+		case broken:
+			s.set(cause)
+			b.outcomes[s.index] = Unknown
+		case stray && m.nils == 1:
+			// The call before the diversion, and no other: nothing was sent, or
+			// nothing is known.
+			s.set(cause)
+			b.outcomes[s.index] = Unknown
+			if notSent(cause) || isReply(cause) {
+				b.outcomes[s.index] = NotSent
 			}
 		default:
-			b.outcomes[i] = Applied
+			b.outcomes[s.index] = Applied
 		}
 	}
 }
@@ -136,14 +169,14 @@ func fullDuplex(rdb redis.UniversalClient) bool {
 // mend sends the scripts whole that the server did not know.
 func (b *Batch) mend(ctx context.Context, rdb redis.UniversalClient, cmds []redis.Cmder) {
 	var whole []redis.Cmder
-	var index []int32
-	for _, i := range b.index {
-		if b.outcomes[i] != Failed || Code(cmds[i].Err()) != "NOSCRIPT" {
+	var index []int
+	for _, s := range b.sent {
+		if b.outcomes[s.index] != Failed || Code(s.Err()) != "NOSCRIPT" {
 			continue
 		}
-		if s := scriptOf(cmds[i]); s != nil {
-			whole = append(whole, s.eval(ctx, cmds[i]))
-			index = append(index, i)
+		if script := scriptOf(s); script != nil {
+			whole = append(whole, script.eval(ctx, s))
+			index = append(index, s.index)
 		}
 	}
 	if len(whole) == 0 {

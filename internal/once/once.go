@@ -50,9 +50,9 @@ func Process(ctx context.Context, rdb redis.UniversalClient, cmd redis.Cmder) er
 		err = own
 	}
 	if w.unsent != nil {
-		w.release()
+		cmd.SetErr(w.unsent)
 		if err == nil {
-			err = cmd.Err()
+			err = w.unsent
 		}
 	}
 	if err == nil {
@@ -63,41 +63,6 @@ func Process(ctx context.Context, rdb redis.UniversalClient, cmd redis.Cmder) er
 		return &UnknownError{Err: err}
 	default:
 		return err
-	}
-}
-
-// wrapper is a command that go-redis does not send twice.
-type wrapper struct {
-	redis.Cmder
-	// calls counts the calls of SetErr, nils those with nil.
-	calls, nils int32
-	// unsent is an error that proves that nothing was sent, kept back from the
-	// command: go-redis overwrites no error by a later one, so a batch that is
-	// tried again and cut then would otherwise show the first error.
-	unsent error
-}
-
-// NoRetry keeps go-redis from sending the command again.
-func (w *wrapper) NoRetry() bool { return true }
-
-// SetErr counts.
-func (w *wrapper) SetErr(err error) {
-	w.calls++
-	w.unsent = nil
-	switch {
-	case err == nil:
-		w.nils++
-	case notSent(err):
-		w.unsent = err
-		return
-	}
-	w.Cmder.SetErr(err)
-}
-
-// release hands the error that was kept back to the command.
-func (w *wrapper) release() {
-	if w.unsent != nil {
-		w.Cmder.SetErr(w.unsent)
 	}
 }
 
@@ -161,6 +126,14 @@ func isReply(err error) bool {
 	return !strings.Contains(err.Error(), "redis: connection unusable")
 }
 
+// unpipelined begins the error of a ClusterClient for a whole batch with a
+// command that it cannot put into one, such as DBSIZE. It sends nothing then.
+const unpipelined = "redis: cannot pipeline command"
+
+// badConn begins the error of a transaction whose connection broke before: it
+// takes no other.
+const badConn = "redis: Conn is in a bad state"
+
 // notSent says whether err proves that the command never left.
 func notSent(err error) bool {
 	switch {
@@ -173,6 +146,13 @@ func notSent(err error) bool {
 		return true
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	switch err.Error() { // go-redis does not export them
+	case "redis: cluster has no nodes", "redis: all ring shards are down":
+		return true
+	}
+	if text := err.Error(); strings.HasPrefix(text, unpipelined) || strings.HasPrefix(text, badConn) {
 		return true
 	}
 	// Only the greeting of a connection is answered so: nothing went before.
@@ -188,6 +168,17 @@ func followsLate(rdb redis.UniversalClient) bool {
 	default:
 		return true
 	}
+}
+
+// Unpipelined returns the name of the command because of which a ClusterClient
+// refused a whole batch, unsent, and "" if err says nothing such.
+func Unpipelined(err error) string {
+	if err == nil || !strings.HasPrefix(err.Error(), unpipelined) {
+		return ""
+	}
+	_, name, _ := strings.Cut(err.Error(), `"`)
+	name, _, _ = strings.Cut(name, `"`)
+	return name
 }
 
 // Sleep waits for d, or until ctx ends, and returns its error then. A duration

@@ -23,6 +23,9 @@ type Cluster struct {
 const (
 	clusterMasters = 3
 	slots          = 16384
+
+	// patient is a node time-out, in milliseconds, that no busy machine makes a node miss.
+	patient = "30000"
 )
 
 // NewCluster starts a cluster of the test's own. args are added to each node's: "--cluster-node-timeout", "2000" makes for a fast failover,
@@ -39,7 +42,14 @@ func NewCluster(tb testing.TB, args ...string) *Cluster {
 }
 
 func newCluster(bin string, args []string) (*Cluster, error) {
-	args = append([]string{"--cluster-node-timeout", "30000", "--cluster-replica-validity-factor", "0"}, args...)
+	// Nodes greet each other the faster the shorter their time-out is; once they know each other it is set to what was asked for.
+	timeout := patient
+	for i := 0; i+1 < len(args); i++ {
+		if args[i] == "--cluster-node-timeout" {
+			timeout = args[i+1]
+		}
+	}
+	args = append([]string{"--cluster-replica-validity-factor", "0"}, append(args, "--cluster-node-timeout", "2000", "--cluster-replica-no-failover", "yes")...)
 	c := &Cluster{nodes: make([]*Server, 2*clusterMasters)}
 	var wg sync.WaitGroup
 	errs := make([]error, len(c.nodes))
@@ -55,6 +65,14 @@ func newCluster(bin string, args []string) (*Cluster, error) {
 		c.close()
 		return nil, err
 	}
+	for _, n := range c.nodes {
+		for _, setting := range [][2]string{{"cluster-node-timeout", timeout}, {"cluster-replica-no-failover", "no"}} {
+			if err := n.admin().ConfigSet(context.Background(), setting[0], setting[1]).Err(); err != nil {
+				c.close()
+				return nil, err
+			}
+		}
+	}
 	return c, nil
 }
 
@@ -64,7 +82,7 @@ func (c *Cluster) join() error {
 	defer cancel()
 	ids := make([]string, len(c.nodes))
 	for i, n := range c.nodes {
-		client := n.Client()
+		client := n.admin()
 		if i < clusterMasters {
 			first, last := i*slots/clusterMasters, (i+1)*slots/clusterMasters-1
 			if err := client.Do(ctx, "cluster", "addslotsrange", first, last).Err(); err != nil {
@@ -81,15 +99,16 @@ func (c *Cluster) join() error {
 		}
 		ids[i] = id
 	}
-	for _, n := range c.nodes[1:] {
-		first := c.nodes[0]
-		args := []any{"cluster", "meet", "127.0.0.1", first.port}
-		bus, err := busPort(ctx, first)
-		if err != nil {
-			return err
-		}
-		if err := n.Client().Do(ctx, append(args, bus)...).Err(); err != nil {
-			return err
+	// Everybody greets everybody: waiting for gossip takes longer.
+	for i, n := range c.nodes {
+		for _, other := range c.nodes[i+1:] {
+			bus, err := busPort(ctx, other)
+			if err != nil {
+				return err
+			}
+			if err := n.admin().Do(ctx, "cluster", "meet", "127.0.0.1", other.port, bus).Err(); err != nil {
+				return err
+			}
 		}
 	}
 	if err := c.until(ctx, "all nodes know each other", func(info map[string]string) bool {
@@ -100,7 +119,7 @@ func (c *Cluster) join() error {
 	for i := clusterMasters; i < len(c.nodes); i++ {
 		// The node may not have heard of its master's slots yet.
 		for {
-			err := c.nodes[i].Client().Do(ctx, "cluster", "replicate", ids[i-clusterMasters]).Err()
+			err := c.nodes[i].admin().Do(ctx, "cluster", "replicate", ids[i-clusterMasters]).Err()
 			if err == nil {
 				break
 			}
@@ -116,10 +135,7 @@ func (c *Cluster) join() error {
 		return err
 	}
 	for i, n := range c.nodes {
-		for {
-			if c.sees(ctx, n, ids) && (i < clusterMasters || linkUp(ctx, n)) {
-				break
-			}
+		for !c.sees(ctx, n, ids) || (i >= clusterMasters && !linkUp(ctx, n)) {
 			if ctx.Err() != nil {
 				return fmt.Errorf("node %d never saw all replicas", i)
 			}
@@ -132,7 +148,7 @@ func (c *Cluster) join() error {
 func pause() { time.Sleep(10 * time.Millisecond) }
 
 func busPort(ctx context.Context, s *Server) (int, error) {
-	reply, err := s.Client().ConfigGet(ctx, "cluster-port").Result()
+	reply, err := s.admin().ConfigGet(ctx, "cluster-port").Result()
 	if err != nil {
 		return 0, err
 	}
@@ -141,7 +157,7 @@ func busPort(ctx context.Context, s *Server) (int, error) {
 
 // sees says whether a node knows three masters with a replica each.
 func (c *Cluster) sees(ctx context.Context, n *Server, ids []string) bool {
-	text, err := n.Client().ClusterNodes(ctx).Result()
+	text, err := n.admin().ClusterNodes(ctx).Result()
 	if err != nil {
 		return false
 	}
@@ -160,7 +176,7 @@ func (c *Cluster) sees(ctx context.Context, n *Server, ids []string) bool {
 }
 
 func linkUp(ctx context.Context, s *Server) bool {
-	text, err := s.Client().Info(ctx, "replication").Result()
+	text, err := s.admin().Info(ctx, "replication").Result()
 	return err == nil && strings.Contains(text, "master_link_status:up")
 }
 
@@ -168,7 +184,7 @@ func linkUp(ctx context.Context, s *Server) bool {
 func (c *Cluster) until(ctx context.Context, what string, cond func(map[string]string) bool) error {
 	for i, n := range c.nodes {
 		for {
-			text, err := n.Client().ClusterInfo(ctx).Result()
+			text, err := n.admin().ClusterInfo(ctx).Result()
 			if err == nil && cond(fields(text)) {
 				break
 			}
@@ -238,10 +254,10 @@ func (c *Cluster) Promote(tb testing.TB, master *Server) *Server {
 		}
 	}
 	ctx := context.Background()
-	if err := replica.Client().Do(ctx, "cluster", "failover", "takeover").Err(); err != nil {
+	if err := replica.admin().Do(ctx, "cluster", "failover", "takeover").Err(); err != nil {
 		tb.Fatalf("redistest: promote: %v", err)
 	}
-	id, err := replica.Client().Do(ctx, "cluster", "myid").Text()
+	id, err := replica.admin().Do(ctx, "cluster", "myid").Text()
 	if err != nil {
 		tb.Fatalf("redistest: promote: %v", err)
 	}
@@ -250,7 +266,7 @@ func (c *Cluster) Promote(tb testing.TB, master *Server) *Server {
 			continue
 		}
 		Poll(tb, "the new master is known to "+n.Addr(), func() bool {
-			text, err := n.Client().ClusterNodes(ctx).Result()
+			text, err := n.admin().ClusterNodes(ctx).Result()
 			if err != nil {
 				return false
 			}

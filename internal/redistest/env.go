@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-go/larder/lardertest"
 )
 
 // Kind is a kind of server and client.
@@ -89,6 +91,7 @@ func On(t *testing.T, kinds []Kind, fn func(t *testing.T, e Env)) {
 
 // namespace is short, of this test alone, and free of what keys give a meaning to.
 func namespace(t *testing.T) string {
+	t.Helper()
 	name := t.Name()
 	if i := strings.IndexByte(name, '/'); i > 0 {
 		name = name[:i]
@@ -110,15 +113,21 @@ var shared struct {
 
 // Main runs the tests of a package, and stops the servers that they shared.
 func Main(m *testing.M) int {
+	redis.SetLogger(silent{}) // servers that are killed are no news here
 	code := m.Run()
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	for i := len(shared.closers) - 1; i >= 0; i-- {
-		shared.closers[i]()
+	for _, done := range slices.Backward(shared.closers) {
+		done()
 	}
 	shared.closers = nil
 	return code
 }
+
+// silent keeps go-redis's own log out of the tests' output.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // once makes a shared topology, or fails the test with what its first try failed with.
 func once[T any](tb testing.TB, name string, have **T, make func(bin string) (*T, error), done func(*T)) *T {
@@ -185,10 +194,7 @@ func env(t *testing.T, kind Kind) Env {
 	e := Env{Kind: kind}
 	switch kind {
 	case KindMiniredis:
-		m := miniredis.RunT(t)
-		client := redis.NewClient(&redis.Options{Addr: m.Addr(), ReadTimeout: 60 * time.Second, WriteTimeout: 60 * time.Second, PoolTimeout: 60 * time.Second})
-		t.Cleanup(func() { _ = client.Close() })
-		e.Client = client
+		e.Client = lardertest.New(t)
 	case KindStandalone, KindAutoPipeline:
 		e.masters = []*Server{alone(t)}
 		client := Standalone(t)

@@ -15,22 +15,22 @@ const MigratingSlot = 42
 func (c *Cluster) Migrate(ctx context.Context, slot int, from, to *Server) error {
 	ids := map[*Server]string{}
 	for _, n := range []*Server{from, to} {
-		id, err := n.Client().Do(ctx, "cluster", "myid").Text()
+		id, err := n.admin().Do(ctx, "cluster", "myid").Text()
 		if err != nil {
 			return err
 		}
 		ids[n] = id
 	}
-	if err := to.Client().Do(ctx, "cluster", "setslot", slot, "importing", ids[from]).Err(); err != nil {
+	if err := to.admin().Do(ctx, "cluster", "setslot", slot, "importing", ids[from]).Err(); err != nil {
 		return err
 	}
-	return from.Client().Do(ctx, "cluster", "setslot", slot, "migrating", ids[to]).Err()
+	return from.admin().Do(ctx, "cluster", "setslot", slot, "migrating", ids[to]).Err()
 }
 
 // MoveKeys moves the keys of a migrating slot that are on its source to its target.
 func (c *Cluster) MoveKeys(ctx context.Context, slot int, from, to *Server) error {
 	for {
-		keys, err := from.Client().ClusterGetKeysInSlot(ctx, slot, 100).Result()
+		keys, err := from.admin().ClusterGetKeysInSlot(ctx, slot, 100).Result()
 		if err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func (c *Cluster) MoveKeys(ctx context.Context, slot int, from, to *Server) erro
 		for _, k := range keys {
 			args = append(args, k)
 		}
-		if err := from.Client().Do(ctx, args...).Err(); err != nil {
+		if err := from.admin().Do(ctx, args...).Err(); err != nil {
 			return err
 		}
 	}
@@ -52,12 +52,12 @@ func (c *Cluster) FinishMigration(ctx context.Context, slot int, from, to *Serve
 	if err := c.MoveKeys(ctx, slot, from, to); err != nil {
 		return err
 	}
-	id, err := to.Client().Do(ctx, "cluster", "myid").Text()
+	id, err := to.admin().Do(ctx, "cluster", "myid").Text()
 	if err != nil {
 		return err
 	}
 	for _, n := range append([]*Server{to, from}, c.Masters()...) {
-		if err := n.Client().Do(ctx, "cluster", "setslot", slot, "node", id).Err(); err != nil {
+		if err := n.admin().Do(ctx, "cluster", "setslot", slot, "node", id).Err(); err != nil {
 			return err
 		}
 	}

@@ -178,8 +178,8 @@ func TestProxyCutsReplies(t *testing.T) {
 		require.NoError(t, err)
 		got, err := io.ReadAll(conn)
 		if err != nil {
-			var net net.Error
-			require.ErrorAs(t, err, &net)
+			var reset net.Error
+			require.ErrorAs(t, err, &reset)
 		}
 		assert.Equal(t, ("+OK\r\n" + reply)[:n], string(got))
 		Poll(t, "the server executed it", func() bool { return rdb.Get(ctx, key).Val() == "hello" })

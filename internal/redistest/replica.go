@@ -147,7 +147,7 @@ func masterOf(sentinel *Server) (string, bool) {
 	if !sentinel.alive() {
 		return "", false
 	}
-	reply, err := sentinel.Client().Do(context.Background(), "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
+	reply, err := sentinel.admin().Do(context.Background(), "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
 	if err != nil || len(reply) != 2 {
 		return "", false
 	}
@@ -186,7 +186,7 @@ func (s *Sentinels) unsteady() error {
 			return errors.New("the Sentinels do not agree on the master")
 		}
 		master = addr
-		reply, err := one.Client().Do(ctx, "sentinel", "master", MasterName).Result()
+		reply, err := one.admin().Do(ctx, "sentinel", "master", MasterName).Result()
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ func (s *Sentinels) unsteady() error {
 		if !server.alive() {
 			continue
 		}
-		role, err := server.Client().Do(ctx, "role").Slice()
+		role, err := server.admin().Do(ctx, "role").Slice()
 		if err != nil || len(role) == 0 {
 			return errors.New("a server does not tell its role")
 		}
@@ -221,7 +221,7 @@ func (s *Sentinels) Promote(tb testing.TB) *Server {
 	ctx := context.Background()
 	Poll(tb, "a Sentinel begins the failover", func() bool {
 		for _, one := range s.sentinels {
-			err := one.Client().Do(ctx, "sentinel", "failover", MasterName).Err()
+			err := one.admin().Do(ctx, "sentinel", "failover", MasterName).Err()
 			if err == nil {
 				return true
 			}
@@ -251,7 +251,7 @@ func (s *Sentinels) Promote(tb testing.TB) *Server {
 		if master == nil {
 			return false
 		}
-		role, err := master.Client().Do(ctx, "role").Slice()
+		role, err := master.admin().Do(ctx, "role").Slice()
 		return err == nil && len(role) > 0 && role[0] == "master"
 	})
 	return master

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -41,6 +42,18 @@ type Server struct {
 	exited  chan struct{}
 	paused  bool
 	clients []*redis.Client
+	control *redis.Client
+}
+
+// admin is the client with which the server is looked after.
+func (s *Server) admin() *redis.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control == nil {
+		s.control = redis.NewClient(s.options())
+		s.clients = append(s.clients, s.control)
+	}
+	return s.control
 }
 
 // NewServer starts a server of the test's own, and stops it at the end of the test.
@@ -113,7 +126,7 @@ func freePort() (int, error) {
 			return addr.Port, nil
 		}
 	}
-	return 0, fmt.Errorf("redistest: no free port")
+	return 0, errors.New("redistest: no free port")
 }
 
 func (s *Server) args() ([]string, error) {

@@ -1,0 +1,23 @@
+package main
+
+import "context"
+
+// chapter is one pattern at work.
+type chapter struct {
+	name  string
+	title string
+	show  func(t *tour, ctx context.Context) error
+}
+
+// chapters are in the order of the tour.
+var chapters = []chapter{
+	{name: "snapshot", title: "Snapshot: a cache lost and brought back", show: (*tour).snapshot},
+}
+
+func names() []string {
+	all := make([]string, len(chapters))
+	for i, c := range chapters {
+		all[i] = c.name
+	}
+	return all
+}

@@ -1,0 +1,426 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/larder-go/larder/codec"
+	"github.com/larder-go/larder/internal/once"
+	"github.com/redis/go-redis/v9"
+)
+
+// Item is a key and its value.
+type Item[T any] struct {
+	// Key is the key that was asked for.
+	Key string
+	// Value is what is stored there, the zero value if nothing is.
+	Value T
+	// Found says whether something is.
+	Found bool
+}
+
+// Get reads keys and returns the values that exist: a missing key is absent from
+// the map. The error is nil if every key was read, found or not, and a
+// [*BatchError] if not, whose Failures are the keys that could not be read or
+// decoded (a *codec.Error); the map then holds the others.
+//
+// On one node the keys are read by MGET, as they are within one slot of a
+// cluster, and a key of a foreign type reads as missing. Elsewhere they are read
+// by GET, and it fails with WRONGTYPE. Chunks are sent again up to
+// Options.Retries times. One round trip a chunk; O(1) a key.
+func Get[T any](ctx context.Context, b *Batcher, keys ...string) (map[string]T, error) {
+	if err := b.ready(); err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	values := make(map[string]T, len(keys))
+	report := Report{}
+	sequence := func(yield func(string) bool) {
+		for _, key := range keys {
+			if !yield(key) {
+				return
+			}
+		}
+	}
+	attempts := b.read(ctx, sequence, func(index int, key string, a answer) bool {
+		if index < 0 {
+			return false // the end of the context, which each key says too
+		}
+		item, err := decode[T](b.opts.Codec, key, a)
+		switch {
+		case err != nil:
+			report.count(Failure{Index: index, Key: key, Outcome: a.outcome(), Err: err}, maxInt/2)
+		case !item.Found:
+			report.Missing++
+		default:
+			report.Applied++
+			values[key] = item.Value
+		}
+		return true
+	})
+	for i := report.Applied + report.Missing + report.Failed + report.Unknown + report.NotSent; i < len(keys); i++ {
+		report.count(Failure{Index: i, Key: keys[i], Outcome: NotSent, Err: ctx.Err()}, maxInt/2)
+	}
+	if report.ok() {
+		return values, nil
+	}
+	report.Attempts = attempts
+	report.Elapsed = time.Since(begun)
+	return values, &BatchError{Report: report, op: "get"}
+}
+
+// GetSeq reads any number of keys in constant memory, that of the chunks in
+// flight. It yields every key that it took, in order and as often as it came: a
+// missing one with Found false, and one that could not be read or decoded with
+// its error, after which it goes on. Once ctx ends it takes no more keys, and its
+// last pair is an empty Item with the context's error. Keys are taken ahead of
+// what is yielded. The sequence can be used once.
+//
+// What is yielded is what was stored when its chunk was read: the whole is not of
+// one moment. For MGET, retries and cost see [Get].
+func GetSeq[T any](ctx context.Context, b *Batcher, keys iter.Seq[string]) iter.Seq2[Item[T], error] {
+	used := false
+	return func(yield func(Item[T], error) bool) {
+		err := b.ready()
+		if err == nil && used {
+			err = errUsed
+		}
+		used = true
+		if err != nil {
+			yield(Item[T]{}, err)
+			return
+		}
+		if keys == nil {
+			return
+		}
+		b.read(ctx, keys, func(index int, key string, a answer) bool {
+			if index < 0 {
+				return yield(Item[T]{}, fmt.Errorf("pipeline: get: %w", a.err))
+			}
+			item, err := decode[T](b.opts.Codec, key, a)
+			if err != nil {
+				if a.outcome() == Unknown {
+					err = unknownErr(err)
+				}
+				err = fmt.Errorf("pipeline: get %.200q: %w", key, err)
+			}
+			return yield(item, err)
+		})
+	}
+}
+
+var errUsed = errors.New("pipeline: get: the sequence can be used once")
+
+// answer is what was read of a key.
+type answer struct {
+	text  string
+	found bool
+	err   error
+	o     once.Outcome // of the sending
+}
+
+// outcome is the outcome of a key that was not read: one that was answered, and
+// cannot be decoded, is Failed.
+func (a answer) outcome() Outcome {
+	if a.err == nil {
+		return Failed
+	}
+	return Outcome(a.o)
+}
+
+// decode makes an item of an answer.
+func decode[T any](c codec.Codec, key string, a answer) (item Item[T], err error) {
+	item.Key = key
+	if a.err != nil || !a.found {
+		return item, a.err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = &codec.Error{Codec: c.Name(), Op: "unmarshal", Type: fmt.Sprintf("%T", &item.Value), Err: fmt.Errorf("panic: %v", p)}
+		}
+		if err != nil {
+			item = Item[T]{Key: key}
+		}
+	}()
+	err = c.Unmarshal(unsafe.Slice(unsafe.StringData(a.text), len(a.text)), &item.Value) // codecs do not write to it
+	item.Found = err == nil
+	return item, asCodecError(c, "unmarshal", &item.Value, err)
+}
+
+// window is the keys that are read at the same time, one chunk a node.
+type window struct {
+	first    int
+	keys     []string
+	answers  []answer
+	attempts int
+	done     chan struct{}
+}
+
+// read reads keys and calls each with them, in order. Once the context ends it
+// calls each with the index -1. It returns the most sends of a chunk.
+func (b *Batcher) read(ctx context.Context, keys iter.Seq[string], each func(index int, key string, a answer) bool) int {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait() // no goroutine outlives the call
+	defer cancel()
+	r := reader{b: b, ctx: ctx}
+	turns := make(chan struct{}, b.opts.Workers) // one window more is ready, or waits
+	size := min(firstRead, b.opts.ChunkSize)
+	attempts, index := 0, 0
+	var flying []*window
+	cur := &window{}
+	// launch sends the current window.
+	launch := func() {
+		w := cur
+		w.answers = make([]answer, len(w.keys))
+		w.done = make(chan struct{})
+		flying = append(flying, w)
+		cur = &window{first: index}
+		parts := r.split(w, size)
+		wg.Go(func() {
+			turns <- struct{}{}
+			w.attempts = r.fetch(w, parts)
+			<-turns
+			close(w.done)
+		})
+	}
+	// deliver hands over the oldest window.
+	deliver := func() bool {
+		w := flying[0]
+		flying = flying[1:]
+		<-w.done
+		attempts = max(attempts, w.attempts)
+		bytes := 0
+		for i := range w.answers {
+			bytes += len(w.answers[i].text)
+		}
+		size = b.nextSize(size, bytes, len(w.keys))
+		for i, a := range w.answers {
+			if !each(w.first+i, w.keys[i], a) {
+				return false
+			}
+		}
+		return true
+	}
+	ended := false
+	for key := range keys {
+		if len(cur.keys) == 0 && ctx.Err() != nil {
+			ended = true
+			break
+		}
+		cur.keys = append(cur.keys, key)
+		index++
+		if len(cur.keys) < size*max(1, r.nodes()) {
+			continue
+		}
+		launch()
+		if len(flying) > b.opts.Workers && !deliver() {
+			return attempts
+		}
+	}
+	if len(cur.keys) > 0 {
+		launch()
+	}
+	for len(flying) > 0 {
+		if !deliver() {
+			return attempts
+		}
+	}
+	if ended {
+		each(-1, "", answer{err: ctx.Err()})
+	}
+	return attempts
+}
+
+// nextSize returns how many keys the next chunks hold, after n keys had so many
+// bytes: as many as fill ChunkBytes, but growing by steps.
+func (b *Batcher) nextSize(size, bytes, n int) int {
+	fit := b.opts.ChunkBytes / max(1, bytes/max(1, n)+16)
+	return max(1, min(fit, 8*size, b.opts.ChunkSize))
+}
+
+// reader reads windows.
+type reader struct {
+	b      *Batcher
+	ctx    context.Context
+	router router // of the caller's goroutine
+}
+
+func (r *reader) nodes() int { return len(r.router.nodes) }
+
+// split returns the positions of the keys of w, in chunks by node.
+func (r *reader) split(w *window, size int) [][]int {
+	var byNode [][]int
+	for i, key := range w.keys {
+		if key == "" {
+			w.answers[i] = answer{err: errEmptyKey, o: once.NotSent}
+			continue
+		}
+		n := r.router.node(r.ctx, r.b, key)
+		for len(byNode) <= n {
+			byNode = append(byNode, nil)
+		}
+		byNode[n] = append(byNode[n], i)
+	}
+	var parts [][]int
+	for _, list := range byNode {
+		for len(list) > size {
+			parts = append(parts, list[:size])
+			list = list[size:]
+		}
+		if len(list) > 0 {
+			parts = append(parts, list)
+		}
+	}
+	return parts
+}
+
+// fetch reads the parts of a window at the same time.
+func (r *reader) fetch(w *window, parts [][]int) int {
+	var wg sync.WaitGroup
+	attempts := make([]int, len(parts))
+	for p := 1; p < len(parts); p++ {
+		wg.Go(func() { attempts[p] = r.part(w, parts[p]) })
+	}
+	if len(parts) > 0 {
+		attempts[0] = r.part(w, parts[0])
+	}
+	wg.Wait()
+	most := 0
+	for _, n := range attempts {
+		most = max(most, n)
+	}
+	return most
+}
+
+// part reads the keys at the given positions, again those that were not read.
+func (r *reader) part(w *window, open []int) int {
+	attempts := 0
+	lost := map[int]bool{}
+	for {
+		if err := r.ctx.Err(); err != nil {
+			for _, i := range open {
+				if a := &w.answers[i]; attempts == 0 {
+					*a = answer{err: err, o: once.NotSent}
+				}
+			}
+			return attempts
+		}
+		attempts++
+		if !r.mget(w, open) {
+			r.gets(w, open)
+		}
+		var still []int
+		for _, i := range open {
+			a := &w.answers[i]
+			if a.err == nil {
+				continue
+			}
+			if retryable(a.o, a.err) {
+				still = append(still, i)
+			}
+			if a.o == once.Unknown {
+				lost[i] = true
+			} else if lost[i] {
+				a.o = once.Unknown // an earlier try was sent and not answered
+			}
+		}
+		open = still
+		if len(open) == 0 || attempts > r.b.opts.Retries || once.Sleep(r.ctx, pause(attempts)) != nil {
+			return attempts
+		}
+	}
+}
+
+// mget reads keys by one MGET. It returns false where it may not, or where the
+// server says that the keys are in several slots.
+func (r *reader) mget(w *window, open []int) bool {
+	client := r.mgetClient(w, open)
+	if client == nil {
+		return false
+	}
+	args := make([]any, 1, 1+len(open))
+	args[0] = "mget"
+	for _, i := range open {
+		args = append(args, &w.keys[i])
+	}
+	cmd := redis.NewSliceCmd(r.ctx, args...)
+	o := once.Exec(r.ctx, client, []redis.Cmder{cmd})[0]
+	if o == once.Failed {
+		switch once.Code(cmd.Err()) {
+		case "CROSSSLOT", "MOVED", "ASK", "TRYAGAIN":
+			if client == r.b.rdb {
+				r.b.noMGET.Store(true) // one node of a cluster
+			}
+			return false
+		}
+	}
+	values := cmd.Val()
+	for k, i := range open {
+		switch {
+		case o != once.Applied:
+			w.answers[i] = answer{err: cmd.Err(), o: o}
+		case k >= len(values):
+			w.answers[i] = answer{err: errReply, o: once.Failed}
+		default:
+			text, found := values[k].(string)
+			w.answers[i] = answer{text: text, found: found, o: o}
+		}
+	}
+	return true
+}
+
+// mgetClient returns the client for an MGET of keys, nil if there is none.
+func (r *reader) mgetClient(w *window, open []int) redis.UniversalClient {
+	switch r.b.shape() {
+	case single:
+		if !r.b.noMGET.Load() {
+			return r.b.rdb
+		}
+	case cluster:
+		client, ok := r.b.rdb.(*redis.ClusterClient)
+		if !ok || len(open) < 2 {
+			return nil
+		}
+		s := slot(w.keys[open[0]])
+		for _, i := range open[1:] {
+			if slot(w.keys[i]) != s {
+				return nil
+			}
+		}
+		// The master itself: a ClusterClient takes no MGET in a pipeline.
+		if node, err := client.MasterForKey(r.ctx, w.keys[open[0]]); err == nil {
+			return node
+		}
+	}
+	return nil
+}
+
+// gets reads keys by GETs.
+func (r *reader) gets(w *window, open []int) {
+	slab := make([]once.Bulk, len(open))
+	args := make([]any, 0, 2*len(open))
+	cmds := make([]redis.Cmder, len(open))
+	var name any = "get"
+	for k, i := range open {
+		args = append(args, name, &w.keys[i])
+		slab[k].Init(r.ctx, args[2*k:2*k+2:2*k+2])
+		cmds[k] = &slab[k]
+	}
+	for k, o := range once.Exec(r.ctx, r.b.rdb, cmds) {
+		a := &w.answers[open[k]]
+		*a = answer{o: o}
+		switch err := slab[k].Err(); {
+		case o == once.Applied && err == nil:
+			a.text, a.found = slab[k].Val(), true
+		case o == once.Applied: // redis.Nil: nothing is there
+		default:
+			a.err = err
+		}
+	}
+}
