@@ -139,7 +139,11 @@ func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout 
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.running, s.failed = nil, err
-			if err == nil {
+			switch {
+			case err != nil:
+			case s.masters: // one that is no master any more does not matter any more
+				s.kept = found
+			default:
 				s.kept = merge(found, s.kept)
 			}
 		})
