@@ -130,3 +130,27 @@ func TestTemporaryKeysStay(t *testing.T) {
 	require.NoError(t, err)
 	assert.Truef(t, diff.Empty(), "%+v", diff)
 }
+
+// TestLengths: strings about the length up to which they are read at once, and a chunk of larger ones.
+func TestLengths(t *testing.T) {
+	rdb := redistest.NewServer(t, redistest.ServerOptions{}).Client()
+	ctx := t.Context()
+	var names []string
+	for _, length := range []int{0, 1, shortBytes - 1, shortBytes, shortBytes + 1, shortBytes + 2, 1 << 20, 1<<20 + 1, 3 << 20} {
+		name := strconv.Itoa(length)
+		names = append(names, name)
+		require.NoError(t, rdb.Set(ctx, name, strings.Repeat("x", length), 0).Err())
+	}
+	for i := range 1200 {
+		name := "many:" + strconv.Itoa(i)
+		names = append(names, name)
+		require.NoError(t, rdb.Set(ctx, name, strings.Repeat("y", 3000), time.Hour).Err())
+	}
+	want := content(t, rdb, names)
+	file, sum := dumped(t, rdb, Options{})
+	assert.Equal(t, int64(len(names)), sum.Keys)
+	assert.Equal(t, int64(2), sum.Torn)
+	remove(t, rdb, names)
+	require.NoError(t, run1(Restore(ctx, rdb, bytes.NewReader(file), RestoreOptions{})))
+	assert.Equal(t, want, content(t, rdb, names))
+}
