@@ -31,12 +31,13 @@
 //
 // A key read in pieces (see [Options.MaxKeyBytes]) is restored into a temporary key `larder:restore:{tag}:...` in its
 // slot, which expires an hour after its last piece came, and is renamed at the end. Nothing else is written but what was
-// dumped.
+// dumped. [Dump] and [Compare] pass over such keys, which another process may be at work on.
 //
 // # Time
 //
 // Expiries are absolute, to the millisecond. A key that expires while the snapshot lies on a disk is not restored, and
-// counted as [Summary.Expired]; what "now" is, the server says. On servers before 7.0, which only tell how long a key
+// counted as [Summary.Expired]; what "now" is, the server says, at the moment of the write where it is near: a
+// script asks TIME there, since a key that is late by a millisecond would delete a live one. On servers before 7.0, which only tell how long a key
 // still has, an expiry is exact to about a round trip.
 //
 // # Errors

@@ -19,13 +19,14 @@ import (
 type Options struct {
 	// Match is the pattern of the keys, as SCAN takes it. Defaults to all.
 	Match string
-	// Types are the types to dump, as TYPE names them: string, list, set, zset, hash, stream. Defaults to all.
+	// Types are the types to dump, as TYPE names them: string, list, set, zset, hash, stream. Defaults to all. Of one type,
+	// the server leaves out the others by itself, and Summary.Skipped does not count them.
 	Types []string
 	// Workers is how many chunks of keys are read at once, on each node. Defaults to 2.
 	Workers int
 	// MaxKeyBytes is from which size on a key is read in pieces of about 1 MiB, so that the server is never blocked for
-	// long. Such a key is not of one moment, and is marked as such. The size is what MEMORY USAGE says; where that is
-	// denied, it is 100 bytes an element. Streams and the types of modules are always read whole. Defaults to 1 MiB.
+	// long. Such a key is not of one moment, and is marked as such. The size is the length of a string, and what MEMORY
+	// USAGE says of anything else; where that is denied, it is 100 bytes an element. Streams and the types of modules are always read whole. Defaults to 1 MiB.
 	MaxKeyBytes int64
 	// Rate bounds the keys a second, over all nodes. Defaults to 0, no bound.
 	Rate float64
@@ -71,10 +72,12 @@ const (
 
 // Dump writes the keys of rdb to w: see the package for what a snapshot is and is not. Keys are found by SCAN: a key
 // that exists throughout is dumped, one that comes or goes meanwhile may be. One that SCAN returns twice, as it may
-// while a server's table of keys grows, is dumped twice.
+// while a server's table of keys grows, is dumped twice, which Restore does not mind.
 //
-// Two round trips for each 500 small keys, Workers of them at a time on each node; O(n) of the keys. Memory is that of
-// the chunks in flight. After a failure that is not one key's own, the snapshot is closed, marked as incomplete, and the
+// Two or three round trips for each 500 small keys, Workers of them at a time on each node; O(n) of the keys. One where a
+// chunk of strings follows a chunk of strings: they are then taken for strings without asking. A key that is none
+// answers WRONGTYPE, which its server counts as an error, and each such guess makes the next one wait for twice as many
+// chunks. Memory is that of the chunks in flight. After a failure that is not one key's own, the snapshot is closed, marked as incomplete, and the
 // error wraps [ErrPartial]; where w fails, or ctx ends, it is left without an end, so that it passes for nothing.
 func Dump(ctx context.Context, rdb redis.UniversalClient, w io.Writer, opts Options) (Summary, error) {
 	opts, err := opts.complete()

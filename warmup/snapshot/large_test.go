@@ -3,8 +3,10 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +22,7 @@ func TestTwiceAtOnce(t *testing.T) {
 	s := redistest.NewServer(t, redistest.ServerOptions{})
 	rdb, other := s.Client(), s.Client()
 	ctx := t.Context()
-	for i := range 5000 {
+	for i := range 9000 {
 		require.NoError(t, other.RPush(ctx, "large", i).Err())
 	}
 	var file bytes.Buffer
@@ -31,7 +33,7 @@ func TestTwiceAtOnce(t *testing.T) {
 	large := key{name: "large", typ: "list", expiry: noExpiry}
 	reads := 0
 	rdb.AddHook(between{"lrange", func() {
-		if reads++; reads == 7 { // some pieces are in the file
+		if reads++; reads == 5 { // some pieces are in the file
 			require.NoError(t, second.large(ctx, large))
 		}
 	}})
@@ -264,4 +266,74 @@ func TestLargeAgain(t *testing.T) {
 	assert.Equal(t, int64(1), d.sum.Keys)
 	assert.Equal(t, int64(1), d.sum.Torn)
 	assert.Positive(t, r.guess.wait)
+}
+
+// twice answers SCAN with each key twice, as a server may while its table grows.
+type twice struct{ between }
+
+func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if scan, ok := cmd.(*redis.ScanCmd); ok && cmd.Name() == "scan" {
+			keys, cursor := scan.Val()
+			scan.SetVal(append(slices.Clone(keys), keys...), cursor)
+		}
+		return err
+	}
+}
+
+// TestScanTwice: what SCAN returns twice is in a file that passes, and comes back once.
+func TestScanTwice(t *testing.T) {
+	s := redistest.NewServer(t, redistest.ServerOptions{})
+	rdb, other := s.Client(), s.Client()
+	ctx := t.Context()
+	names := fill(t, other, "a:", 1200, 31)
+	for i := range 3000 {
+		require.NoError(t, other.RPush(ctx, "a:large", i).Err())
+	}
+	want := content(t, other, append(names, "a:large"))
+	rdb.AddHook(twice{})
+	file, _ := dumped(t, rdb, Options{MaxKeyBytes: 4000, Workers: 4})
+	for _, mode := range []Mode{SkipExisting, Replace} {
+		require.NoError(t, other.FlushAll(ctx).Err())
+		require.NoError(t, run1(Restore(ctx, other, bytes.NewReader(file), RestoreOptions{Mode: mode})))
+		require.Equal(t, want, content(t, other, append(names, "a:large")))
+	}
+	diff, err := Compare(ctx, other, bytes.NewReader(file))
+	require.NoError(t, err)
+	assert.Truef(t, diff.Empty(), "%+v", diff)
+}
+
+// TestTwoRestores: two processes that restore the same at once are not in each other's way.
+func TestTwoRestores(t *testing.T) {
+	s := redistest.NewServer(t, redistest.ServerOptions{})
+	rdb := s.Client()
+	ctx := t.Context()
+	names := fill(t, rdb, "a:", 600, 32)
+	for i := range 3000 {
+		require.NoError(t, rdb.RPush(ctx, "a:large", i).Err())
+	}
+	names = append(names, "a:large")
+	want := content(t, rdb, names)
+	file, _ := dumped(t, rdb, Options{MaxKeyBytes: 4000})
+	for _, mode := range []Mode{SkipExisting, Replace} {
+		require.NoError(t, rdb.FlushAll(ctx).Err())
+		sums, errs := make([]Summary, 2), make([]error, 2)
+		var wg sync.WaitGroup
+		for i := range sums {
+			wg.Go(func() { sums[i], errs[i] = Restore(ctx, s.Client(), bytes.NewReader(file), RestoreOptions{Mode: mode}) })
+		}
+		wg.Wait()
+		for i := range sums {
+			require.NoError(t, errs[i])
+			assert.Equal(t, int64(len(want)), sums[i].Keys+sums[i].Skipped)
+		}
+		if mode == SkipExisting {
+			assert.Equal(t, int64(len(want)), sums[0].Keys+sums[1].Keys, "each key is written by one of them")
+		}
+		require.Equal(t, want, content(t, rdb, names))
+		left, err := rdb.Keys(ctx, temporaryPrefix+"*").Result()
+		require.NoError(t, err)
+		assert.Empty(t, left)
+	}
 }

@@ -59,7 +59,9 @@ const (
 // temporary file first. A key whose expiry has come is not written, and never deletes one that is there.
 //
 // About one round trip for 500 keys, two at a time; O(n) of the elements. Memory is that of the chunks in flight, and of
-// one record. A key that the server refuses is in Summary.Failures and in the error; the others are written. Restoring
+// one record. A lost answer is asked for again by go-redis, as its MaxRetries say, which changes nothing but what counts:
+// keys that the first attempt wrote may be in Summary.Skipped. Where what puts a key in pieces in its place is not answered,
+// Restore ends with an error; restore again. A key that the server refuses is in Summary.Failures and in the error; the others are written. Restoring
 // twice does no harm. A client of any kind will do, but for *redis.AutoPipeliner, which is ErrClient as everywhere here.
 func Restore(ctx context.Context, rdb redis.UniversalClient, r io.Reader, opts RestoreOptions) (Summary, error) {
 	if err := usable(rdb); err != nil {

@@ -12,7 +12,7 @@ const maxFailures = 100
 type Summary struct {
 	At       time.Time // when the dump began, by the clock of the program that dumped
 	Keys     int64     // dumped, restored, or whole in the file
-	Skipped  int64     // Dump: of types not asked for, and gone before they were read; Restore: there already; Salvage: lost
+	Skipped  int64     // Dump: of types not asked for, and temporary keys of a Restore; Restore: there already; Salvage: lost
 	Expired  int64     // Dump: expired or deleted while they were read; Restore: expired since
 	Failed   int64     // keys that the server refused; the first of them are in Failures
 	Torn     int64     // keys read in pieces, so not of one moment
