@@ -23,13 +23,20 @@ func TestPiecesSentTwice(t *testing.T) {
 	s := redistest.NewServer(t, redistest.ServerOptions{})
 	rdb := s.Client()
 	ctx := t.Context()
-	for i := range 6000 {
-		require.NoError(t, rdb.RPush(ctx, "list", i).Err())
+	var records []*record
+	for i, key := range []string{"list", "string"} {
+		typ := byte("ls"[i])
+		records = append(
+			records, &record{typ: typ, key: key, elements: []string{"first"}, flags: flagMore | flagTorn},
+			&record{typ: typ, key: key, elements: []string{"second"}, flags: flagMore | flagContinued | flagTorn},
+			&record{typ: typ, key: key, elements: []string{"third"}, flags: flagContinued | flagTorn, total: 3},
+		)
 	}
-	require.NoError(t, rdb.Set(ctx, "string", strings.Repeat("0123456789", 120_000), time.Hour).Err())
 	names := []string{"list", "string"}
+	file := stored(t, records...)
+	require.NoError(t, run1(Restore(ctx, rdb, bytes.NewReader(file), RestoreOptions{})))
 	want := content(t, rdb, names)
-	file, _ := dumped(t, rdb, Options{MaxKeyBytes: 3000})
+	require.Equal(t, "firstsecondthird", rdb.Get(ctx, "string").Val())
 	require.NoError(t, restoreScript.Load(ctx, rdb).Err()) // replies of pieces are short
 	p := redistest.NewProxy(t, "unix", s.Socket())
 	again, replies := 0, int64(4096)
