@@ -124,8 +124,6 @@ func (o Options) complete() (Options, error) {
 		return o, fmt.Errorf("Cap %d is negative: %w", o.Cap, ErrArgument)
 	case o.Shards < 0 || o.Shards > MaxShards:
 		return o, fmt.Errorf("Shards %d is not within 1 and %d: %w", o.Shards, MaxShards, ErrArgument)
-	case o.Shards > 1:
-		return o, fmt.Errorf("Shards %d: boards of several shards are still to come: %w", o.Shards, ErrArgument)
 	case o.Shards > 1 && o.Ranking == Dense:
 		return o, fmt.Errorf("Shards %d with Ranking Dense, whose distinct scores lie in one key: %w", o.Shards, ErrArgument)
 	}

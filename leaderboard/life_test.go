@@ -81,16 +81,18 @@ func TestSlidingKeep(t *testing.T) {
 				require.NoError(t, second(b.SubmitMany(ctx, maps.All(map[string]float64{"ann": 1, "bob": 2, "carol": 3, "dan": 4, "eve": 5, "frank": 6}))))
 				require.NoError(t, b.SetData(ctx, "ann", []byte("x")))
 				for what, write := range map[string]func() error{
-					"submit":         func() error { return second(b.Submit(ctx, "bob", 9)) },
-					"same submit":    func() error { return second(b.Submit(ctx, "bob", 9)) },
-					"increment":      func() error { return second(b.Increment(ctx, "bob", 1)) },
-					"many":           func() error { return second(b.SubmitMany(ctx, one("bob", 3))) },
-					"remove":         func() error { return second(b.Remove(ctx, "nobody")) },
-					"trim":           func() error { return second(b.Trim(ctx, 100)) },
-					"remove by":      func() error { return second(b.RemoveByScore(ctx, 77, 78)) },
-					"data":           func() error { return b.SetData(ctx, "ann", []byte("y")) },
-					"submit all":     func() error { return second(leaderboard.SubmitAll(ctx, "bob", 12, b)) },
-					"submit entries": func() error { return second(b.SubmitEntries(ctx, slices.Values([]leaderboard.Submission{{Member: "bob", Score: 2}}))) },
+					"submit":      func() error { return second(b.Submit(ctx, "bob", 9)) },
+					"same submit": func() error { return second(b.Submit(ctx, "bob", 9)) },
+					"increment":   func() error { return second(b.Increment(ctx, "bob", 1)) },
+					"many":        func() error { return second(b.SubmitMany(ctx, one("bob", 3))) },
+					"remove":      func() error { return second(b.Remove(ctx, "nobody")) },
+					"trim":        func() error { return second(b.Trim(ctx, 100)) },
+					"remove by":   func() error { return second(b.RemoveByScore(ctx, 77, 78)) },
+					"data":        func() error { return b.SetData(ctx, "ann", []byte("y")) },
+					"submit all":  func() error { return second(leaderboard.SubmitAll(ctx, "bob", 12, b)) },
+					"submit entries": func() error {
+						return second(b.SubmitEntries(ctx, slices.Values([]leaderboard.Submission{{Member: "bob", Score: 2}})))
+					},
 				} {
 					keys := keysOf(t, e.Client, opts.Namespace)
 					for _, key := range keys {
@@ -299,7 +301,7 @@ func TestDataGoes(t *testing.T) {
 					},
 					"clear": func(b *leaderboard.Board) error { return b.Clear(ctx) },
 				} {
-					opts.Namespace, opts.Shards = e.Namespace+":"+what, shards
+					opts.Namespace, opts.Shards = e.Namespace+":"+what+strconv.Itoa(shards), shards
 					b := newBoard(t, e.Client, name, opts)
 					submit(t, b, map[string]float64{"ann": 1, "bob": 2})
 					require.NoError(t, b.SetData(ctx, "ann", []byte("old")))

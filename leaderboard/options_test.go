@@ -36,7 +36,10 @@ func TestOptions(t *testing.T) {
 		require.ErrorIs(t, err, leaderboard.ErrArgument, field)
 		assert.Contains(t, err.Error(), field)
 	}
-	_, err := leaderboard.New(rdb, "x", leaderboard.Options{Shards: leaderboard.MaxShards + 1})
+	_, err := leaderboard.New(rdb, "x", leaderboard.Options{Shards: 2, Ranking: leaderboard.Dense})
+	require.ErrorIs(t, err, leaderboard.ErrArgument)
+	assert.Contains(t, err.Error(), "Dense")
+	_, err = leaderboard.New(rdb, "x", leaderboard.Options{Shards: leaderboard.MaxShards + 1})
 	require.ErrorIs(t, err, leaderboard.ErrArgument)
 	_, err = leaderboard.New(rdb, "", leaderboard.Options{})
 	require.ErrorIs(t, err, leaderboard.ErrArgument)
@@ -169,7 +172,7 @@ func TestExtremes(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
 		for _, shards := range shardCounts {
 			ctx := t.Context()
-			b := newBoard(t, e.Client, "extremes", leaderboard.Options{Namespace: e.Namespace, Shards: shards})
+			b := newBoard(t, e.Client, "extremes", leaderboard.Options{Namespace: e.Namespace, Shards: shards, Ranking: leaderboard.Ranking(shards % 3)})
 			require.NoError(t, second(b.SubmitMany(ctx, maps.All(map[string]float64{"a": 1, "b": 2, "c": 3}))))
 			all := []string{"c", "b", "a"}
 			for _, check := range []struct {
@@ -191,6 +194,10 @@ func TestExtremes(t *testing.T) {
 				{"page huge", all, func() ([]leaderboard.Entry, error) { return b.Page(ctx, 1, math.MaxInt32) }},
 				{"page of nothing", []string{}, func() ([]leaderboard.Entry, error) { return b.Page(ctx, 1, 0) }},
 				{"around", all, func() ([]leaderboard.Entry, error) { return b.Around(ctx, "b", math.MaxInt32) }},
+				{"around everything", all, func() ([]leaderboard.Entry, error) { return b.Around(ctx, "b", math.MaxInt) }},
+				{"around any score", all, func() ([]leaderboard.Entry, error) { return b.AroundScore(ctx, 2, math.MaxInt) }},
+				{"top of all", all, func() ([]leaderboard.Entry, error) { return b.Top(ctx, math.MaxInt) }},
+				{"range behind", []string{"a"}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, 3, math.MaxInt64) }},
 				{"around nothing", []string{}, func() ([]leaderboard.Entry, error) { return b.Around(ctx, "b", 0) }},
 				{"around score", all, func() ([]leaderboard.Entry, error) { return b.AroundScore(ctx, 2, math.MaxInt32) }},
 				{"by score", all, func() ([]leaderboard.Entry, error) { return b.ByScore(ctx, math.Inf(-1), math.Inf(1), math.MaxInt32) }},
