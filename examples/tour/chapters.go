@@ -10,7 +10,10 @@ type chapter struct {
 }
 
 // chapters are in the order of the tour.
-var chapters = []chapter{}
+var chapters = []chapter{
+	{name: "visitors", title: "Visitors: unique counts over any window", show: (*tour).visitors},
+	{name: "snapshot", title: "Snapshot: a cache lost and brought back", show: (*tour).snapshot},
+}
 
 func names() []string {
 	all := make([]string, len(chapters))

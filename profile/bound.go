@@ -1,0 +1,81 @@
+package profile
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func random() float64 { return rand.Float64() }
+
+// mindsDeadlines says whether the client itself gives up when a context's deadline has passed.
+func mindsDeadlines(rdb redis.UniversalClient) bool {
+	switch c := rdb.(type) {
+	case *redis.Client:
+		return c.Options().ContextTimeoutEnabled
+	case *redis.ClusterClient:
+		return c.Options().ContextTimeoutEnabled
+	case *redis.Ring:
+		return c.Options().ContextTimeoutEnabled
+	default: // an AutoPipeliner does not mind contexts, and of others nothing is known
+		return false
+	}
+}
+
+// errSlow says that Redis did not answer in its time.
+var errSlow = errors.New("redis did not answer in time")
+
+// bounded calls fn, which asks Redis, and waits for as long as the budget of Redis says, or for half of what is left of the
+// caller's time, so that the loader gets the other half. A client without ContextTimeoutEnabled cannot be hurried: the call
+// is left to a goroutine of its own then, which ends when the client gives up, and late is told what came of it.
+func bounded[R any](ctx context.Context, budget time.Duration, direct bool, late func(R, error), fn func(context.Context) (R, error)) (R, error) {
+	var zero R
+	if deadline, ok := ctx.Deadline(); ok {
+		budget = min(budget, time.Until(deadline)/2)
+	}
+	if direct {
+		limited, cancel := context.WithTimeout(ctx, budget)
+		defer cancel()
+		r, err := fn(limited)
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			return zero, errors.Join(errSlow, err)
+		}
+		return r, err
+	}
+	type result struct {
+		value R
+		err   error
+	}
+	const delivered, abandoned = 1, 2
+	var state atomic.Int32
+	done := make(chan result, 1)
+	go func() {
+		r, err := fn(context.WithoutCancel(ctx))
+		switch {
+		case state.CompareAndSwap(0, delivered):
+			done <- result{r, err}
+		case late != nil:
+			late(r, err)
+		}
+	}()
+	timer := time.NewTimer(budget)
+	defer timer.Stop()
+	var err error
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-timer.C:
+		err = errSlow
+	}
+	if !state.CompareAndSwap(0, abandoned) {
+		r := <-done // it came at the last moment
+		return r.value, r.err
+	}
+	return zero, err
+}

@@ -1,0 +1,392 @@
+package profile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-go/larder/internal/once"
+)
+
+// batch bounds the commands of one pipeline.
+const batch = 1000
+
+// GetMany returns the objects that there are, by id. Those that are absent are not in the map, and without a loader neither
+// are those of which nothing is known; that is no error. Where some fail, the others are returned together with a
+// [*ManyError] that names them.
+//
+// It takes one round trip where all are cached, and three with their loads: one to read, one for the leases, one LoadMany
+// for all (Load for each, eight at a time, where there is no LoadMany), one to fill; a round trip is a pipeline of at most
+// 1,000 commands. On a cluster each node gets its part. What others are loading is waited for, as Get does.
+func (s *Store[T]) GetMany(ctx context.Context, ids ...string) (map[string]T, error) {
+	out := make(map[string]T, len(ids))
+	if err := check(ctx, ids...); err != nil {
+		return out, fmt.Errorf("profile: get: %w", err)
+	}
+	m := many[T]{s: s, out: out, errs: map[string]error{}}
+	seen := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			m.pending = append(m.pending, &wanted[T]{id: id, key: s.key(id), waits: newWaits()})
+		}
+	}
+	for round := 0; len(m.pending) > 0; round++ {
+		m.round(ctx, round >= maxRounds)
+	}
+	return out, manyError("get", m.errs)
+}
+
+// wanted is an id of a GetMany that has no answer yet.
+type wanted[T any] struct {
+	id, key string
+	judged  judged[T]
+	missed  bool
+	waits   *waits
+	taking  taking
+}
+
+// many is a GetMany under way.
+type many[T any] struct {
+	s       *Store[T]
+	out     map[string]T
+	errs    map[string]error
+	pending []*wanted[T]
+}
+
+// waiter is an id that waits for a flight.
+type waiter[T any] struct {
+	w      *wanted[T]
+	flight *flight
+	leased bool
+}
+
+func (m *many[T]) round(ctx context.Context, last bool) {
+	s := m.s
+	all := m.pending
+	m.pending = nil
+	if err := ctx.Err(); err != nil {
+		for _, w := range all {
+			m.errs[w.id] = err
+		}
+		return
+	}
+	var take, open []*wanted[T] // those that need a lease, those that do without
+	var join []waiter[T]
+	var wait []*wanted[T]
+	for i, r := range s.readMany(ctx, all) {
+		w := all[i]
+		if r.err != nil {
+			if m.failed(ctx, w, "read", r.err) {
+				open = append(open, w)
+			}
+			continue
+		}
+		w.judged = s.judge(r.hash, time.Now())
+		if m.served(ctx, w) {
+			continue
+		}
+		if !s.loads {
+			continue
+		}
+		if !w.missed {
+			w.missed = true
+			s.opts.Hooks.miss(w.id)
+		}
+		switch token := w.judged.lease.token; {
+		case last:
+			open = append(open, w)
+		case s.held(&w.judged, time.Now()) && !w.waits.over(token, s.leaseTime()):
+			if f, standing, _ := s.holder(w.id, token); standing == joined {
+				join = append(join, waiter[T]{w, f, true})
+			} else {
+				wait = append(wait, w)
+			}
+		default:
+			take = append(take, w)
+		}
+	}
+
+	var load []*flight
+	for _, r := range s.takeMany(ctx, take) {
+		w := r.w
+		switch {
+		case r.err != nil:
+			if m.failed(ctx, w, "lease", r.err) {
+				open = append(open, w)
+			}
+		case r.taken:
+			load = append(load, w.taking.flight)
+			join = append(join, waiter[T]{w, w.taking.flight, true})
+		case r.holder != "":
+			w.judged.lease.token = r.holder
+			if f, standing, _ := s.holder(w.id, r.holder); standing == joined {
+				join = append(join, waiter[T]{w, f, true})
+			} else {
+				wait = append(wait, w)
+			}
+		default:
+			w.judged = s.judge(r.changed, time.Now())
+			if !m.served(ctx, w) {
+				m.pending = append(m.pending, w)
+			}
+		}
+	}
+	for _, w := range open {
+		f, mine := s.flights.open(flightKey{id: w.id})
+		if mine {
+			load = append(load, f)
+		}
+		join = append(join, waiter[T]{w, f, false})
+	}
+	if len(load) > 0 {
+		s.start(ctx, load)
+	}
+	for _, j := range join {
+		m.finish(ctx, j)
+	}
+	if len(wait) > 0 {
+		m.awaitHolders(ctx, wait)
+	}
+}
+
+// failed notes an error of Redis, and says whether the id is to be loaded nonetheless.
+func (m *many[T]) failed(ctx context.Context, w *wanted[T], op string, err error) bool {
+	if ended := ctx.Err(); ended != nil {
+		m.errs[w.id] = ended
+		return false
+	}
+	if errors.Is(err, ErrWrongType) || m.s.closed {
+		m.errs[w.id] = err
+		return false
+	}
+	m.s.opts.Hooks.error(op, w.id, err)
+	return true
+}
+
+// served answers an id from what is cached, if that will do.
+func (m *many[T]) served(ctx context.Context, w *wanted[T]) bool {
+	v, done, err := m.s.serve(w.id, &w.judged, nil)
+	if done && err == nil {
+		m.out[w.id] = v
+		m.s.maybeRefresh(ctx, w.id, w.key, &w.judged)
+	}
+	return done
+}
+
+func (m *many[T]) finish(ctx context.Context, j waiter[T]) {
+	if err := j.flight.wait(ctx); err != nil {
+		m.errs[j.w.id] = err
+		return
+	}
+	if j.flight.void {
+		m.pending = append(m.pending, j.w)
+		return
+	}
+	var judged *judged[T]
+	if j.leased {
+		judged = &j.w.judged
+	}
+	v, err := m.s.outcome(j.w.id, j.flight, judged, nil)
+	switch {
+	case err == nil:
+		m.out[j.w.id] = v
+	case !errors.Is(err, ErrNotFound):
+		m.errs[j.w.id] = err
+	}
+}
+
+// awaitHolders pauses, and has those that other processes are loading read again.
+func (m *many[T]) awaitHolders(ctx context.Context, wait []*wanted[T]) {
+	for _, w := range wait {
+		if token := w.judged.lease.token; w.waits.holder != token {
+			w.waits.holder, w.waits.since = token, time.Now()
+		}
+	}
+	_ = wait[0].waits.pause(ctx) // the next round sees a context that has ended
+	for _, w := range wait[1:] {
+		w.waits.next = wait[0].waits.next
+	}
+	m.pending = append(m.pending, wait...)
+}
+
+type readResult struct {
+	hash hash
+	err  error
+}
+
+// readMany reads all in one pipeline, chunk by chunk. The results are in the order of all.
+func (s *Store[T]) readMany(ctx context.Context, all []*wanted[T]) []readResult {
+	results := make([]readResult, len(all))
+	for from := 0; from < len(all); from += batch {
+		to := min(from+batch, len(all))
+		s.readBatch(ctx, all[from:to], results[from:to])
+	}
+	return results
+}
+
+func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []readResult) {
+	asked := make([]int, 0, len(all))
+	for i, w := range all {
+		if err := s.allow(ctx, w.id, w.key); err != nil {
+			results[i].err = err
+			continue
+		}
+		asked = append(asked, i)
+	}
+	if len(asked) == 0 {
+		return
+	}
+	began := time.Now()
+	got, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) ([]readResult, error) {
+		got := make([]readResult, len(asked))
+		if s.opts.Sliding {
+			cmds := make([]redis.Cmder, len(asked))
+			for k, i := range asked {
+				cmds[k] = slidingScript.Cmd(ctx, []string{all[i].key}, s.slidingArgs(nil, began)...)
+			}
+			once.Exec(ctx, s.rdb, cmds)
+			for k, cmd := range cmds {
+				if got[k].err = cmd.Err(); got[k].err == nil {
+					if c, ok := cmd.(*redis.Cmd); ok {
+						got[k].hash, got[k].err = slidingReply(c.Val(), nil)
+					}
+				}
+			}
+			return got, nil
+		}
+		pipe := s.rdb.Pipeline()
+		cmds := make([]*redis.MapStringStringCmd, len(asked))
+		for k, i := range asked {
+			cmds[k] = pipe.HGetAll(ctx, all[i].key)
+		}
+		_, err := pipe.Exec(ctx)
+		for k, cmd := range cmds {
+			got[k].hash, got[k].err = cmd.Val(), cmd.Err()
+			// A greeting that is refused fails the pipeline and none of its commands; a hash that was not read looks
+			// like one that is not there.
+			if err != nil && got[k].err == nil && len(got[k].hash) == 0 && once.Code(err) != "WRONGTYPE" {
+				got[k].err = err
+			}
+		}
+		return got, nil
+	})
+	for k, i := range asked {
+		if err != nil {
+			results[i].err = err
+		} else {
+			results[i] = got[k]
+		}
+		s.observe(ctx, all[i].key, began, results[i].err)
+		results[i].err = s.replied(results[i].err)
+	}
+}
+
+type takeResult[T any] struct {
+	w       *wanted[T]
+	taken   bool
+	holder  string
+	changed hash
+	err     error
+}
+
+// takeMany asks for the leases of all in one pipeline, chunk by chunk, and once more for those whose answer was lost.
+func (s *Store[T]) takeMany(ctx context.Context, all []*wanted[T]) []takeResult[T] {
+	results := make([]takeResult[T], 0, len(all))
+	for from := 0; from < len(all); from += batch {
+		part := all[from:min(from+batch, len(all))]
+		for _, w := range part {
+			w.taking = s.newTaking(w.id, w.key, "")
+		}
+		results = append(results, s.takeBatch(ctx, part)...)
+	}
+	var again []*wanted[T]
+	var at []int
+	for i := range results {
+		r := &results[i]
+		if r.taken {
+			continue
+		}
+		lost := r.w.taking.flight
+		s.flights.cancel(lost)
+		if once.IsUnknown(r.err) && ctx.Err() == nil {
+			s.opts.Hooks.error("lease", r.w.id, r.err)
+			r.w.taking = s.newTaking(r.w.id, r.w.key, lost.key.token)
+			again, at = append(again, r.w), append(at, i)
+		}
+	}
+	for from := 0; from < len(again); from += batch {
+		for k, r := range s.takeBatch(ctx, again[from:min(from+batch, len(again))]) {
+			results[at[from+k]] = r
+			if !r.taken {
+				s.flights.cancel(r.w.taking.flight)
+			}
+		}
+	}
+	for i := range results {
+		results[i].err = s.replied(results[i].err)
+	}
+	return results
+}
+
+func (s *Store[T]) takeBatch(ctx context.Context, all []*wanted[T]) []takeResult[T] {
+	results := make([]takeResult[T], len(all))
+	asked := make([]int, 0, len(all))
+	for i, w := range all {
+		results[i].w = w
+		if results[i].err = s.allow(ctx, w.id, w.key); results[i].err == nil {
+			asked = append(asked, i)
+		}
+	}
+	if len(asked) == 0 {
+		return results
+	}
+	began := time.Now()
+	exec := func(ctx context.Context) ([]redis.Cmder, error) {
+		cmds := make([]redis.Cmder, len(asked))
+		for k, i := range asked {
+			w := all[i]
+			cmds[k] = leaseScript.Cmd(ctx, []string{w.key}, s.leaseArgs(&w.taking, w.judged.metaText, began)...)
+		}
+		for k, outcome := range once.Exec(ctx, s.rdb, cmds) {
+			if outcome == once.Unknown {
+				cmds[k].SetErr(&once.UnknownError{Err: cmds[k].Err()})
+			}
+		}
+		return cmds, nil
+	}
+	if len(asked) == 1 { // a script alone spares the pipeline
+		w := all[asked[0]]
+		r := &results[asked[0]]
+		r.taken, r.holder, r.changed, r.err = s.take(ctx, &w.taking, w.judged.metaText)
+		return results
+	}
+	takings := make([]taking, len(asked))
+	for k, i := range asked {
+		takings[k] = all[i].taking
+	}
+	late := func(cmds []redis.Cmder, _ error) {
+		for k, cmd := range cmds {
+			if c, ok := cmd.(*redis.Cmd); ok && c.Err() == nil {
+				if taken, _, _, _ := leaseReply(c.Val()); taken {
+					s.release(context.WithoutCancel(ctx), takings[k].id, takings[k].key, takings[k].flight.key.token)
+				}
+			}
+		}
+	}
+	cmds, err := bounded(ctx, s.budget, s.direct, late, exec)
+	for k, i := range asked {
+		r := &results[i]
+		if r.err = err; err == nil {
+			r.err = cmds[k].Err()
+			if c, ok := cmds[k].(*redis.Cmd); ok && r.err == nil {
+				r.taken, r.holder, r.changed, r.err = leaseReply(c.Val())
+			}
+		}
+		s.observe(ctx, all[i].key, began, r.err)
+	}
+	return results
+}
