@@ -44,26 +44,29 @@ func main() {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "go", args...)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
+		// What the modules' checksums are is not the question, and need not be asked of anybody.
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "GONOSUMDB=*")
 		out, err := cmd.CombinedOutput()
 		require.NoErrorf(t, err, "go %s: %s", strings.Join(args, " "), out)
 		return string(out)
 	}
-	// The versions that this module chose, so that nothing newer is looked up.
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
-	require.NoError(t, err)
-	write("go.sum", string(sums))
-	run("mod", "tidy")
-	assert.Equal(t, "true <nil>\n", run("run", "."))
-	run("mod", "vendor")
-
-	for _, name := range []string{"go.mod", "go.sum", "vendor/modules.txt"} {
-		text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
-		require.NoError(t, err)
-		for _, unwanted := range []string{"miniredis", "testify", "prometheus", "sqlite", "klauspost", "go-mail", "progressbar", "msgpack"} {
-			assert.NotContainsf(t, string(text), unwanted, "%s of a consumer of leaderboard", name)
+	holdsNone := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+			require.NoError(t, err)
+			for _, unwanted := range []string{"miniredis", "testify", "prometheus", "sqlite", "klauspost/compress", "go-mail", "progressbar", "msgpack"} {
+				assert.NotContainsf(t, string(text), unwanted, "%s of a consumer of leaderboard", name)
+			}
 		}
 	}
+	assert.Equal(t, "true <nil>\n", run("run", "."))
+	run("mod", "vendor")
+	holdsNone("go.mod", "go.sum", "vendor/modules.txt")
+	// Tidy reckons with the tests of what is imported, and keeps the checksums of what those need; nothing more.
+	run("mod", "tidy")
+	run("mod", "vendor")
+	holdsNone("go.mod", "vendor/modules.txt")
 	deps := run("list", "-deps", ".")
 	assert.NotContains(t, deps, "\ntesting\n")
 	assert.NotContains(t, deps, "miniredis")

@@ -25,10 +25,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Getenv("REDIS_URL")); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout, os.Getenv("REDIS_URL"))
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "tour:", err)
-		stop()
 		os.Exit(1)
 	}
 }

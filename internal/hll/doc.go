@@ -7,10 +7,10 @@
 //
 // # Format
 //
-// A sketch is a string: the magic "HYLL", an encoding (0 dense, 1 sparse), three zero bytes, the cached count in
-// eight bytes, little endian, whose top bit says that it is stale, and then the 16384 registers. Dense registers have six bits each,
-// least significant bit first (12304 bytes with the header). Sparse registers are opcodes: 00xxxxxx is a run of
-// x+1 zeros, 01xxxxxx yyyyyyyy a run of xy+1 zeros, and 1vvvvvxx the value v+1, x+1 times.
+// A sketch is a string: the magic "HYLL", an encoding (0 dense, 1 sparse), three zero bytes, the cached count in eight
+// bytes, little endian, whose top bit says that it is stale, and then the 16384 registers. Dense registers have six
+// bits each, least significant bit first (12304 bytes with the header). Sparse registers are opcodes: 00xxxxxx is a run
+// of x+1 zeros, 01xxxxxx yyyyyyyy a run of xy+1 zeros, and 1vvvvvxx the value v+1, x+1 times.
 //
 // # Exactness
 //

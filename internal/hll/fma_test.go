@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,15 +18,11 @@ var fused = regexp.MustCompile(`\b(FN?MADD|FN?MSUB|FM[AS]DB?R?|WFN?M[AS])[DS]*\b
 // compiler's listing. A fused sum rounds once instead of twice, and counts would be one off here and there.
 func TestNoFusedMultiplyAdd(t *testing.T) {
 	t.Parallel()
-	goTool, err := exec.LookPath("go")
-	if err != nil {
-		goTool = filepath.Join(runtime.GOROOT(), "bin", "go")
-	}
 	listing := func(arch, source string) string {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module estimate\n\ngo 1.26\n"), 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "estimate.go"), []byte(source), 0o600))
-		cmd := exec.CommandContext(t.Context(), goTool, "build", "-gcflags=-S", ".")
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-gcflags=-S", ".")
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 		out, err := cmd.CombinedOutput()

@@ -36,7 +36,8 @@ const (
 const magic = "HYLL"
 
 // Sketch is the value of one HyperLogLog key. The zero value is an empty sketch, ready to use, and encodes to what
-// PFADD without an element creates. A Sketch is not safe for concurrent use, except for reading (Count, Encode, Sparse, Clone).
+// PFADD without an element creates. A Sketch is not safe for concurrent use, except for reading (Count, Encode, Sparse,
+// Clone).
 type Sketch struct {
 	card   [8]byte // the cached count as the server holds it, without the stale bit
 	fresh  bool    // whether card is to be used; stale is what the stale bit says

@@ -70,8 +70,8 @@ func (s *Sketch) opcodes() []byte {
 	return s.sparse
 }
 
-// setSparse raises a register of a sparse sketch in the way that Redis does, opcode for opcode, so that a sketch becomes
-// dense at the same element. fits is false, and nothing is changed, if it has to become dense first.
+// setSparse raises a register of a sparse sketch in the way that Redis does, opcode for opcode, so that a sketch
+// becomes dense at the same element. fits is false, and nothing is changed, if it has to become dense first.
 func (s *Sketch) setSparse(index int, rank uint8) (changed, fits bool) {
 	if rank > valMax {
 		return false, false

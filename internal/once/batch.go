@@ -136,9 +136,14 @@ func (b *Batch) settle(rdb redis.UniversalClient, err error) {
 		case m.calls == 0:
 			s.set(cause)
 			b.outcomes[s.index] = NotSent
+		case broken && m.nils > least && (own == nil || !isReply(own)):
+			// Answered. go-redis stamps the error that broke the batch on every
+			// command that has none.
+			s.set(nil)
+			b.outcomes[s.index] = Applied
 		case own != nil:
 			b.outcomes[s.index] = outcomeOf(own, late)
-		case broken && m.nils <= least:
+		case broken:
 			s.set(cause)
 			b.outcomes[s.index] = Unknown
 		case stray && m.nils == 1:

@@ -1,17 +1,29 @@
-package once
+package once_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/larder-go/larder/internal/once"
+	"github.com/larder-go/larder/internal/redistest"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silent{}) // it tells of every connection that a test breaks
+	os.Exit(redistest.Main(m))
+}
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 func client(t *testing.T) (*redis.Client, *miniredis.Miniredis) {
 	t.Helper()
@@ -27,25 +39,25 @@ func TestProcess(t *testing.T) {
 	rdb, m := client(t)
 	ctx := t.Context()
 	cmd := redis.NewIntCmd(ctx, "incr", "n")
-	require.NoError(t, Process(ctx, rdb, cmd))
+	require.NoError(t, once.Process(ctx, rdb, cmd))
 	require.EqualValues(t, 1, cmd.Val())
 
 	get := redis.NewStringCmd(ctx, "get", "none")
-	require.ErrorIs(t, Process(ctx, rdb, get), redis.Nil)
+	require.ErrorIs(t, once.Process(ctx, rdb, get), redis.Nil)
 
 	_, err := m.Lpush("list", "a")
 	require.NoError(t, err)
-	err = Process(ctx, rdb, redis.NewIntCmd(ctx, "incr", "list"))
-	require.Equal(t, "WRONGTYPE", Code(err))
-	require.False(t, IsUnknown(err))
+	err = once.Process(ctx, rdb, redis.NewIntCmd(ctx, "incr", "list"))
+	require.Equal(t, "WRONGTYPE", once.Code(err))
+	require.False(t, once.IsUnknown(err))
 
 	bad := redis.NewStatusCmd(ctx, "set", "k", struct{}{})
-	require.ErrorIs(t, Process(ctx, rdb, bad), ErrEncode)
-	require.ErrorIs(t, bad.Err(), ErrEncode)
+	require.ErrorIs(t, once.Process(ctx, rdb, bad), once.ErrEncode)
+	require.ErrorIs(t, bad.Err(), once.ErrEncode)
 
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	require.ErrorIs(t, Process(ended, rdb, incr(ctx, "n")), context.Canceled)
+	require.ErrorIs(t, once.Process(ended, rdb, incr(ctx, "n")), context.Canceled)
 	v, err := m.Get("n")
 	require.NoError(t, err)
 	require.Equal(t, "1", v)
@@ -55,11 +67,11 @@ func TestServerGone(t *testing.T) {
 	rdb, m := client(t)
 	ctx := t.Context()
 	m.Close()
-	err := Process(ctx, rdb, incr(ctx, "n"))
+	err := once.Process(ctx, rdb, incr(ctx, "n"))
 	require.Error(t, err)
-	require.False(t, IsUnknown(err))
+	require.False(t, once.IsUnknown(err))
 	cmds := []redis.Cmder{incr(ctx, "n"), incr(ctx, "n")}
-	require.Equal(t, []Outcome{NotSent, NotSent}, Exec(ctx, rdb, cmds))
+	require.Equal(t, []once.Outcome{once.NotSent, once.NotSent}, once.Exec(ctx, rdb, cmds))
 	require.Error(t, cmds[1].Err())
 }
 
@@ -75,22 +87,22 @@ func TestExec(t *testing.T) {
 		redis.NewStatusCmd(ctx, "set", "k", make(chan int)),
 		incr(ctx, "n"),
 	}
-	require.Equal(t, []Outcome{Applied, Applied, Failed, NotSent, Applied}, Exec(ctx, rdb, cmds))
+	require.Equal(t, []once.Outcome{once.Applied, once.Applied, once.Failed, once.NotSent, once.Applied}, once.Exec(ctx, rdb, cmds))
 	require.ErrorIs(t, cmds[1].Err(), redis.Nil)
-	require.Equal(t, "WRONGTYPE", Code(cmds[2].Err()))
-	require.ErrorIs(t, cmds[3].Err(), ErrEncode)
+	require.Equal(t, "WRONGTYPE", once.Code(cmds[2].Err()))
+	require.ErrorIs(t, cmds[3].Err(), once.ErrEncode)
 	require.EqualValues(t, 2, cmds[4].(*redis.IntCmd).Val())
-	require.Empty(t, Exec(ctx, rdb, nil))
+	require.Empty(t, once.Exec(ctx, rdb, nil))
 
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	require.Equal(t, []Outcome{NotSent}, Exec(ended, rdb, []redis.Cmder{incr(ctx, "n")}))
+	require.Equal(t, []once.Outcome{once.NotSent}, once.Exec(ended, rdb, []redis.Cmder{incr(ctx, "n")}))
 }
 
 func TestScript(t *testing.T) {
 	rdb, m := client(t)
 	ctx := t.Context()
-	s := NewScript(`local n = redis.call('INCRBY', KEYS[1], ARGV[1]) if n > 100 then return false end return tostring(n)`)
+	s := once.NewScript(`local n = redis.call('INCRBY', KEYS[1], ARGV[1]) if n > 100 then return false end return tostring(n)`)
 	for range 2 {
 		m.FlushAll()
 		require.NoError(t, rdb.ScriptFlush(ctx).Err())
@@ -105,13 +117,13 @@ func TestScript(t *testing.T) {
 		require.Nil(t, v)
 	}
 	_, err := s.Run(ctx, rdb, []string{"n"}, struct{}{})
-	require.ErrorIs(t, err, ErrEncode)
+	require.ErrorIs(t, err, once.ErrEncode)
 	_, err = m.Lpush("list", "a")
 	require.NoError(t, err)
 	_, err = s.Run(ctx, rdb, []string{"list"}, 1)
-	require.Equal(t, "WRONGTYPE", Code(err))
+	require.Equal(t, "WRONGTYPE", once.Code(err))
 
-	r := NewScript(`return {redis.call('GET', KEYS[1]), #KEYS}`)
+	r := once.NewScript(`return {redis.call('GET', KEYS[1]), #KEYS}`)
 	for _, keys := range [][]string{{"n"}, {"n", "m"}} {
 		require.NoError(t, rdb.ScriptFlush(ctx).Err())
 		for range 2 {
@@ -121,7 +133,7 @@ func TestScript(t *testing.T) {
 		}
 	}
 	cmds := []redis.Cmder{s.Cmd(ctx, []string{"x"}, 1), incr(ctx, "y"), s.Cmd(ctx, []string{"x"}, 1)}
-	require.Equal(t, []Outcome{Applied, Applied, Applied}, Exec(ctx, rdb, cmds))
+	require.Equal(t, []once.Outcome{once.Applied, once.Applied, once.Applied}, once.Exec(ctx, rdb, cmds))
 	require.Equal(t, "2", cmds[2].(*redis.Cmd).Val())
 }
 
@@ -144,29 +156,29 @@ func TestCode(t *testing.T) {
 		"NOAUTH": "NOAUTH",
 		"lower":  "",
 	} {
-		require.Equal(t, want, Code(fmt.Errorf("wrapped: %w", replyError(text))), text)
+		require.Equal(t, want, once.Code(fmt.Errorf("wrapped: %w", replyError(text))), text)
 	}
-	require.Empty(t, Code(nil))
-	require.Empty(t, Code(redis.Nil))
-	require.Empty(t, Code(io.EOF))
+	require.Empty(t, once.Code(nil))
+	require.Empty(t, once.Code(redis.Nil))
+	require.Empty(t, once.Code(io.EOF))
 }
 
 func TestUnknownError(t *testing.T) {
-	err := fmt.Errorf("x: %w", &UnknownError{Err: io.EOF})
-	require.True(t, IsUnknown(err))
+	err := fmt.Errorf("x: %w", &once.UnknownError{Err: io.EOF})
+	require.True(t, once.IsUnknown(err))
 	require.ErrorIs(t, err, io.EOF)
 	require.Contains(t, err.Error(), "not answered")
-	require.False(t, IsUnknown(errors.New("x")))
-	for o, s := range map[Outcome]string{Unknown: "unknown", NotSent: "not sent", Failed: "failed", Applied: "applied"} {
+	require.False(t, once.IsUnknown(errors.New("x")))
+	for o, s := range map[once.Outcome]string{once.Unknown: "unknown", once.NotSent: "not sent", once.Failed: "failed", once.Applied: "applied"} {
 		require.Equal(t, s, o.String())
 	}
 }
 
 func TestSleep(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	require.NoError(t, Sleep(ctx, time.Nanosecond))
-	require.NoError(t, Sleep(ctx, 0))
+	require.NoError(t, once.Sleep(ctx, time.Nanosecond))
+	require.NoError(t, once.Sleep(ctx, 0))
 	cancel()
-	require.ErrorIs(t, Sleep(ctx, time.Hour), context.Canceled)
-	require.ErrorIs(t, Sleep(ctx, -1), context.Canceled)
+	require.ErrorIs(t, once.Sleep(ctx, time.Hour), context.Canceled)
+	require.ErrorIs(t, once.Sleep(ctx, -1), context.Canceled)
 }

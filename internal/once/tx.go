@@ -37,7 +37,8 @@ func ExecTx(ctx context.Context, tx *redis.Tx, cmds []redis.Cmder) ([]Outcome, e
 		case w.unsent != nil:
 			cmd.SetErr(w.unsent)
 			outcomes[i] = NotSent
-		case w.nils > 0 && own == nil:
+		case w.nils > 0 && (own == nil || !isReply(own)):
+			cmd.SetErr(nil) // answered, see settle
 			outcomes[i] = Applied
 		case own == nil && err == nil:
 			outcomes[i] = Applied

@@ -1,0 +1,10 @@
+package hll_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/larder-go/larder/internal/redistest"
+)
+
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }

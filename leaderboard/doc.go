@@ -1,0 +1,65 @@
+// Package leaderboard ranks members by score and answers, in one round trip, what everybody asks of a ranking: where do I
+// stand, who is around me, who is on top, and where did this score put me.
+//
+// Use it for games, contests, sales, activity: anything where members have one number each and the order matters at
+// once, from one board to a season of boards, spread over a cluster where one node is too small. Do not use it for scores that
+// need more than a float64 (integers beyond 2^53 cannot be represented; they are stored as the nearest that can), for ranks over
+// several fields, or as the only copy of what must not be lost: Redis may lose its last writes in a failover.
+//
+//	board, err := leaderboard.New(rdb, "arena", leaderboard.Options{Period: calendar.Weekly, Ties: leaderboard.EarliestFirst})
+//	if err != nil {
+//		return err
+//	}
+//	result, err := board.Submit(ctx, "ann", 4200)      // rank now and before, in one round trip
+//	top, err := board.Top(ctx, 10)
+//	around, err := board.Around(ctx, "ann", 5)
+//	last, err := board.At(time.Now().AddDate(0, 0, -7)).Top(ctx, 3) // last week's winners
+//
+// # Order, ties, ranks
+//
+// The [Order] says whether high or low scores are good, the [Policy] which score of a member stays, [Ties] who is ahead
+// among equal scores, the [Ranking] which numbers they get. All readers agree under every combination. A score is stored and
+// returned exactly, whatever a float64 can hold but NaN and infinities, which are refused; -0 is 0.
+//
+// [EarliestFirst] keeps the time in milliseconds beside the score, never within it. It is the time of the call, or the
+// one given to [Board.SubmitAt] and [Board.SubmitEntries]; order of arrival does not matter. An equal score with an earlier
+// time moves the tie time back.
+//
+// Cap keeps the best N members and forgets the others at once, with their best and their sums. So a newcomer cannot climb into a
+// full board by small increments, and a KeepBest board may take a worse score of a member that it has forgotten. Where that matters, leave
+// Cap at 0 and call [Board.Trim] on a schedule.
+//
+// # Keys
+//
+// Every key of a board starts with [namespace:]leaderboard:{name}:label:, where label is that of its period, so a board
+// lies in one slot of a cluster. A board with the default layout has one sorted set, scores, and a hash, data, once
+// [Board.SetData] is used. EarliestFirst adds the hash times; Dense adds the sorted set distinct; both, and shards, have their
+// layout in the names of their keys, and a string, layout, that records it. The percent sign and braces of a name are
+// encoded; nothing else is.
+//
+// A board is made at the first write, which claims its layout: two round trips more than usual. Another layout than the one that is there is
+// [ErrLayout], for readers, too. [Board.Clear] frees the name. Two first writes of a default and another layout within one
+// moment can both succeed.
+//
+// # Time
+//
+// Periods begin and end by Options.Location, never by the machine's zone. The keys of a period expire at its end plus Keep:
+// they get that absolute moment when they are made, and it is never prolonged. Writing into a period that is past it is
+// [ErrRetention]. With [calendar.AllTime], Keep counts from the last call of a writer, whether it changed something or not.
+// [Board.At] stops the clock of a board, for reading past seasons and for importing.
+//
+// # Errors
+//
+// Errors name the operation and its argument, and match the sentinels of this package with errors.Is. Arguments and the
+// context are checked before anything is sent. No write is ever sent twice: where no answer comes, the error
+// matches [ErrOutcomeUnknown] and the cause, and the caller decides. (Submitting the same score again is harmless; the
+// same increment is not.) What the client waits for is bounded by its own time-outs, and by the context where
+// ContextTimeoutEnabled is set.
+//
+// # Cluster
+//
+// Works with [redis.Client], failover clients, [redis.ClusterClient], [redis.Ring] and the [redis.AutoPipeliner] of any of
+// them. Every operation on a board of one shard is one command or one script on one slot. While a slot is moving to
+// another node, scripts that name several keys, of which some have arrived, are refused with [ErrMigrating]; submits to
+// and reads from a board with the default layout go on. A volatile eviction policy may evict keys of a board one by one: use noeviction.
+package leaderboard

@@ -1,0 +1,159 @@
+package leaderboard
+
+import (
+	_ "embed" // for the scripts
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/larder-go/larder/internal/once"
+)
+
+var (
+	//go:embed lua/lib.lua
+	libLua string
+	//go:embed lua/submit.lua
+	submitLua string
+	//go:embed lua/many.lua
+	manyLua string
+	//go:embed lua/remove.lua
+	removeLua string
+	//go:embed lua/cut.lua
+	cutLua string
+	//go:embed lua/clear.lua
+	clearLua string
+	//go:embed lua/setdata.lua
+	setDataLua string
+	//go:embed lua/get.lua
+	getLua string
+	//go:embed lua/window.lua
+	windowLua string
+	//go:embed lua/percentile.lua
+	percentileLua string
+	//go:embed lua/ahead.lua
+	aheadLua string
+	//go:embed lua/sample.lua
+	sampleLua string
+	//go:embed lua/build.lua
+	buildLua string
+	//go:embed lua/swap.lua
+	swapLua string
+	//go:embed lua/claim.lua
+	claimLua string
+	//go:embed lua/layout.lua
+	layoutLua string
+)
+
+// script is a script of one board, made when it is first used: its options are constants in front of its text, so that
+// a server does not look at them again with each call, and so that it declares only the keys that they need.
+type script struct {
+	mask int
+	made func() *once.Script
+}
+
+func (s *script) once() *once.Script { return s.made() }
+
+// scripts are those of a board.
+type scripts struct {
+	submit, increment, many, remove, cut, clear, setData script
+	get, window, percentile, ahead, sample, rows         script
+	build, swap                                          script
+}
+
+var (
+	claimScript  = once.NewScript(claimLua)
+	layoutScript = once.NewScript(layoutLua)
+)
+
+func newScripts(opts Options) *scripts {
+	own := partScores
+	if opts.Ties == EarliestFirst {
+		own |= partTimes
+	}
+	if opts.Ranking == Dense {
+		own |= partDistinct
+	}
+	slide := 0
+	if opts.slides() {
+		slide = partData
+		if opts.Shards == 1 && layoutOf(opts) != "" {
+			slide |= partLayout
+		}
+	}
+	write := own | slide
+	if opts.Cap > 0 && opts.Shards == 1 {
+		write |= partData
+	}
+	remove := own | slide | partData
+	all := remove
+	if opts.Shards == 1 && layoutOf(opts) != "" {
+		all |= partLayout
+	}
+	define := func(mask int, lib bool, body string, increment bool) script {
+		return script{mask: mask, made: sync.OnceValue(func() *once.Script {
+			text := constants(opts, mask, increment)
+			if lib {
+				text += libLua
+			}
+			return once.NewScript(text + body)
+		})}
+	}
+	// A plain board's submit goes without the functions that it does not call: making them takes longer than it does.
+	lib := write != partScores || opts.Ranking != Ordinal || opts.Cap > 0
+	plain := define(partScores, true, windowLua, false)
+	if opts.Ranking != Ordinal { // rows without what their ranks need
+		ordinal := opts
+		ordinal.Ranking = Ordinal
+		plain = script{mask: partScores, made: sync.OnceValue(func() *once.Script {
+			return once.NewScript(constants(ordinal, partScores, false) + libLua + windowLua)
+		})}
+	}
+	return &scripts{
+		submit:     define(write, lib, submitLua, false),
+		increment:  define(write, lib, submitLua, true),
+		many:       define(write, true, manyLua, false),
+		remove:     define(remove, true, removeLua, false),
+		cut:        define(remove, true, cutLua, false),
+		clear:      define(all, true, clearLua, false),
+		setData:    define(remove, true, setDataLua, false),
+		get:        define(own, false, getLua, false),
+		window:     define(own, true, windowLua, false),
+		percentile: define(own&^partDistinct, true, percentileLua, false),
+		ahead:      define(partScores, true, aheadLua, false),
+		sample:     define(partScores, false, sampleLua, false),
+		rows:       plain,
+		build:      define(own, true, buildLua, false),
+		swap:       define(remove, true, swapLua, false),
+	}
+}
+
+// constants is what stands in front of a script.
+func constants(opts Options, mask int, increment bool) string {
+	names := [parts]string{"nil", "nil", "nil", "nil", "nil"}
+	n := 0
+	for i := range names {
+		if mask&(1<<i) != 0 {
+			n++
+			names[i] = fmt.Sprintf("KEYS[%d]", n)
+		}
+	}
+	rank, window := "ZREVRANK", "ZREVRANGE"
+	if opts.Order == LowestFirst {
+		rank, window = "ZRANK", "ZRANGE"
+	}
+	limit := opts.Cap
+	if opts.Shards > 1 {
+		limit = 0 // what a shard holds says nothing about the board: see Board.capShards
+	}
+	var slide int64
+	if opts.slides() {
+		slide = milliseconds(opts.Keep)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "local call, HIGHEST, RANK, RANGE = redis.call, %t, '%s', '%s'\n", opts.Order == HighestFirst, rank, window)
+	fmt.Fprintf(&b, "local POLICY, RANKING, CAP, SLIDE, INCREMENT = '%s', '%s', %d, %d, %t\n",
+		[]string{"latest", "best", "worst"}[opts.Policy], []string{"ordinal", "competition", "modified", "dense"}[opts.Ranking],
+		limit, slide, increment)
+	fmt.Fprintf(&b, "local S, T, D, P, M = %s\n", strings.Join(names[:], ", "))
+	return b.String()
+}

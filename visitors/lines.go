@@ -1,0 +1,102 @@
+package visitors
+
+import (
+	"context"
+	"sync"
+)
+
+// lines lets calls for the same buckets travel together: while one is under way, those that arrive wait in line, and
+// the next round trip takes them all. A busy page is then written by few large commands instead of many small ones,
+// and a call that is alone waits for nobody. There is no goroutine: one of the waiting calls sends for all.
+type lines struct {
+	mu sync.Mutex
+	m  map[string]*line
+}
+
+// line is where calls for the same buckets wait while one is under way. It is in the map as long as that is so.
+type line struct {
+	next *party // nil: nobody waits
+}
+
+// party is the calls that will travel together.
+type party struct {
+	members  int
+	visitors []string
+	turn     chan struct{} // holds one token once the party may go; who takes it sends for all
+	done     chan struct{} // closed when all is sent
+	err      error         // why it was not
+	again    bool          // it failed because the sender's context ended: to be tried by another
+}
+
+// join sends visitors by send, alone or with others. send gets the context of the one who sends.
+func (l *lines) join(ctx context.Context, id string, visitors []string, send func(context.Context, []string) error) error {
+	for {
+		l.mu.Lock()
+		at, busy := l.m[id]
+		if !busy {
+			if l.m == nil {
+				l.m = map[string]*line{}
+			}
+			at = &line{}
+			l.m[id] = at
+			l.mu.Unlock()
+			err := send(ctx, visitors)
+			l.next(id, at)
+			return err
+		}
+		p := at.next
+		if p == nil {
+			p = &party{turn: make(chan struct{}, 1), done: make(chan struct{})}
+			at.next = p
+		}
+		p.members++
+		p.visitors = append(p.visitors, visitors...)
+		l.mu.Unlock()
+
+		select {
+		case <-p.turn:
+			l.mu.Lock()
+			at.next = nil // who comes now is of the next party
+			l.mu.Unlock()
+			p.err = send(ctx, p.visitors)
+			p.again = p.err != nil && ctx.Err() != nil
+			close(p.done)
+			l.next(id, at)
+			return p.err
+		case <-p.done:
+			if !p.again {
+				return p.err
+			}
+		case <-ctx.Done():
+			l.leave(id, at, p)
+			return ctx.Err()
+		}
+	}
+}
+
+// next gives the turn to those who wait, or ends the line.
+func (l *lines) next(id string, at *line) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at.next == nil {
+		delete(l.m, id)
+		return
+	}
+	at.next.turn <- struct{}{}
+}
+
+// leave takes a call that gave up out of a party. The last one takes the party's turn with it.
+func (l *lines) leave(id string, at *line, p *party) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.members--
+	if p.members > 0 || at.next != p {
+		return
+	}
+	at.next = nil
+	select {
+	case <-p.turn: // the turn was this party's, and nobody is under way
+		delete(l.m, id)
+	default:
+	}
+}
