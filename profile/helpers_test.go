@@ -39,9 +39,9 @@ type user struct {
 // make a Store whose reads wait for a minute before they take Redis for dead: a busy machine is no outage.
 func newStore[T any](tb testing.TB, rdb redis.UniversalClient, opts profile.Options[T]) *profile.Store[T] {
 	tb.Helper()
+	opts.RedisTimeout = time.Minute
 	s, err := profile.New(rdb, opts)
 	require.NoError(tb, err)
-	s.SetBudget(time.Minute)
 	return s
 }
 

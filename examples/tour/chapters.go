@@ -11,6 +11,7 @@ type chapter struct {
 
 // chapters are in the order of the tour.
 var chapters = []chapter{
+	{name: "profile", title: "Profile: objects read through, once", show: (*tour).profile},
 	{name: "checkin", title: "Check-ins: streaks, calendars, retention", show: (*tour).checkin},
 	{name: "visitors", title: "Visitors: unique counts over any window", show: (*tour).visitors},
 	{name: "pipeline", title: "Pipeline: batches that tell the truth", show: (*tour).pipeline},
