@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -47,19 +48,17 @@ func Get[T any](ctx context.Context, b *Batcher, keys ...string) (map[string]T, 
 			}
 		}
 	}
-	attempts := b.read(ctx, sequence, func(index int, key string, a answer) bool {
-		if index < 0 {
-			return false // the end of the context, which each key says too
-		}
-		item, err := decode[T](b.opts.Codec, key, a)
+	attempts := read(ctx, b, sequence, func(index int, r *result[T]) bool {
 		switch {
-		case err != nil:
-			report.count(Failure{Index: index, Key: key, Outcome: a.outcome(), Err: err}, maxInt/2)
-		case !item.Found:
+		case index < 0:
+			return false // the end of the context, which each key says too
+		case r.err != nil:
+			report.count(Failure{Index: index, Key: r.item.Key, Outcome: Outcome(r.o), Err: r.err}, maxInt/2)
+		case !r.item.Found:
 			report.Missing++
 		default:
 			report.Applied++
-			values[key] = item.Value
+			values[r.item.Key] = r.item.Value
 		}
 		return true
 	})
@@ -98,89 +97,73 @@ func GetSeq[T any](ctx context.Context, b *Batcher, keys iter.Seq[string]) iter.
 		if keys == nil {
 			return
 		}
-		b.read(ctx, keys, func(index int, key string, a answer) bool {
-			if index < 0 {
-				return yield(Item[T]{}, fmt.Errorf("pipeline: get: %w", a.err))
+		read(ctx, b, keys, func(index int, r *result[T]) bool {
+			switch {
+			case index < 0:
+				return yield(Item[T]{}, fmt.Errorf("pipeline: get: %w", r.err))
+			case r.err == nil:
+				return yield(r.item, nil)
+			case r.o == once.Unknown:
+				r.err = unknownErr(r.err)
 			}
-			item, err := decode[T](b.opts.Codec, key, a)
-			if err != nil {
-				if a.outcome() == Unknown {
-					err = unknownErr(err)
-				}
-				err = fmt.Errorf("pipeline: get %.200q: %w", key, err)
-			}
-			return yield(item, err)
+			return yield(r.item, fmt.Errorf("pipeline: get %.200q: %w", r.item.Key, r.err))
 		})
 	}
 }
 
 var errUsed = errors.New("pipeline: get: the sequence can be used once")
 
-// answer is what was read of a key.
-type answer struct {
-	text  string
-	found bool
-	err   error
-	o     once.Outcome // of the sending
+// result is what was read of a key.
+type result[T any] struct {
+	item Item[T]
+	err  error
+	o    once.Outcome // of the sending; Failed for what cannot be decoded
+	text string       // as it was read
 }
 
-// outcome is the outcome of a key that was not read: one that was answered, and
-// cannot be decoded, is Failed.
-func (a answer) outcome() Outcome {
-	if a.err == nil {
-		return Failed
-	}
-	return Outcome(a.o)
-}
-
-// decode makes an item of an answer.
-func decode[T any](c codec.Codec, key string, a answer) (item Item[T], err error) {
-	item.Key = key
-	if a.err != nil || !a.found {
-		return item, a.err
-	}
+// decode makes a value of the text.
+func (r *result[T]) decode(c codec.Codec) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &codec.Error{Codec: c.Name(), Op: "unmarshal", Type: fmt.Sprintf("%T", &item.Value), Err: fmt.Errorf("panic: %v", p)}
+			r.err = &codec.Error{Codec: c.Name(), Op: "unmarshal", Type: fmt.Sprintf("%T", &r.item.Value), Err: fmt.Errorf("panic: %v", p)}
 		}
-		if err != nil {
-			item = Item[T]{Key: key}
+		if r.err != nil {
+			r.o = once.Failed
+			r.item = Item[T]{Key: r.item.Key}
 		}
 	}()
-	err = c.Unmarshal(unsafe.Slice(unsafe.StringData(a.text), len(a.text)), &item.Value) // codecs do not write to it
-	item.Found = err == nil
-	return item, asCodecError(c, "unmarshal", &item.Value, err)
+	err := c.Unmarshal(unsafe.Slice(unsafe.StringData(r.text), len(r.text)), &r.item.Value) // codecs do not write to it
+	r.err = asCodecError(c, "unmarshal", &r.item.Value, err)
 }
 
 // window is the keys that are read at the same time, one chunk a node.
-type window struct {
+type window[T any] struct {
 	first    int
-	keys     []string
-	answers  []answer
+	results  []result[T]
+	bytes    atomic.Int64 // of the values
 	attempts int
 	done     chan struct{}
 }
 
 // read reads keys and calls each with them, in order. Once the context ends it
 // calls each with the index -1. It returns the most sends of a chunk.
-func (b *Batcher) read(ctx context.Context, keys iter.Seq[string], each func(index int, key string, a answer) bool) int {
+func read[T any](ctx context.Context, b *Batcher, keys iter.Seq[string], each func(index int, r *result[T]) bool) int {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait() // no goroutine outlives the call
 	defer cancel()
-	r := reader{b: b, ctx: ctx}
+	r := reader[T]{b: b, ctx: ctx}
 	turns := make(chan struct{}, b.opts.Workers) // one window more is ready, or waits
 	size := min(firstRead, b.opts.ChunkSize)
 	attempts, index := 0, 0
-	var flying []*window
-	cur := &window{}
+	var flying []*window[T]
+	cur := &window[T]{}
 	// launch sends the current window.
 	launch := func() {
 		w := cur
-		w.answers = make([]answer, len(w.keys))
 		w.done = make(chan struct{})
 		flying = append(flying, w)
-		cur = &window{first: index}
+		cur = &window[T]{first: index}
 		parts := r.split(w, size)
 		wg.Go(func() {
 			turns <- struct{}{}
@@ -195,13 +178,9 @@ func (b *Batcher) read(ctx context.Context, keys iter.Seq[string], each func(ind
 		flying = flying[1:]
 		<-w.done
 		attempts = max(attempts, w.attempts)
-		bytes := 0
-		for i := range w.answers {
-			bytes += len(w.answers[i].text)
-		}
-		size = b.nextSize(size, bytes, len(w.keys))
-		for i, a := range w.answers {
-			if !each(w.first+i, w.keys[i], a) {
+		size = b.nextSize(size, int(w.bytes.Load()), len(w.results))
+		for i := range w.results {
+			if !each(w.first+i, &w.results[i]) {
 				return false
 			}
 		}
@@ -209,13 +188,16 @@ func (b *Batcher) read(ctx context.Context, keys iter.Seq[string], each func(ind
 	}
 	ended := false
 	for key := range keys {
-		if len(cur.keys) == 0 && ctx.Err() != nil {
+		if len(cur.results) == 0 && ctx.Err() != nil {
 			ended = true
 			break
 		}
-		cur.keys = append(cur.keys, key)
+		if cur.results == nil {
+			cur.results = make([]result[T], 0, size*max(1, r.nodes()))
+		}
+		cur.results = append(cur.results, result[T]{item: Item[T]{Key: key}})
 		index++
-		if len(cur.keys) < size*max(1, r.nodes()) {
+		if len(cur.results) < size*max(1, r.nodes()) {
 			continue
 		}
 		launch()
@@ -223,7 +205,7 @@ func (b *Batcher) read(ctx context.Context, keys iter.Seq[string], each func(ind
 			return attempts
 		}
 	}
-	if len(cur.keys) > 0 {
+	if len(cur.results) > 0 {
 		launch()
 	}
 	for len(flying) > 0 {
@@ -232,7 +214,7 @@ func (b *Batcher) read(ctx context.Context, keys iter.Seq[string], each func(ind
 		}
 	}
 	if ended {
-		each(-1, "", answer{err: ctx.Err()})
+		each(-1, &result[T]{err: ctx.Err()})
 	}
 	return attempts
 }
@@ -245,20 +227,21 @@ func (b *Batcher) nextSize(size, bytes, n int) int {
 }
 
 // reader reads windows.
-type reader struct {
+type reader[T any] struct {
 	b      *Batcher
 	ctx    context.Context
 	router router // of the caller's goroutine
 }
 
-func (r *reader) nodes() int { return len(r.router.nodes) }
+func (r *reader[T]) nodes() int { return len(r.router.nodes) }
 
 // split returns the positions of the keys of w, in chunks by node.
-func (r *reader) split(w *window, size int) [][]int {
+func (r *reader[T]) split(w *window[T], size int) [][]int {
 	var byNode [][]int
-	for i, key := range w.keys {
+	for i := range w.results {
+		key := w.results[i].item.Key
 		if key == "" {
-			w.answers[i] = answer{err: errEmptyKey, o: once.NotSent}
+			w.results[i].err, w.results[i].o = errEmptyKey, once.NotSent
 			continue
 		}
 		n := r.router.node(r.ctx, r.b, key)
@@ -281,7 +264,7 @@ func (r *reader) split(w *window, size int) [][]int {
 }
 
 // fetch reads the parts of a window at the same time.
-func (r *reader) fetch(w *window, parts [][]int) int {
+func (r *reader[T]) fetch(w *window[T], parts [][]int) int {
 	var wg sync.WaitGroup
 	attempts := make([]int, len(parts))
 	for p := 1; p < len(parts); p++ {
@@ -299,26 +282,42 @@ func (r *reader) fetch(w *window, parts [][]int) int {
 }
 
 // part reads the keys at the given positions, again those that were not read.
-func (r *reader) part(w *window, open []int) int {
+func (r *reader[T]) part(w *window[T], open []int) int {
 	attempts := 0
 	lost := map[int]bool{}
+	bytes := 0
+	defer func() { w.bytes.Add(int64(bytes)) }()
+	buf, ok := r.b.replies.Get().(*replyBuffer)
+	if !ok {
+		buf = &replyBuffer{}
+	}
+	defer func() {
+		if cap(buf.b) <= 4<<20 { // not what a first chunk of huge values took
+			r.b.replies.Put(buf)
+		}
+	}()
 	for {
 		if err := r.ctx.Err(); err != nil {
 			for _, i := range open {
-				if a := &w.answers[i]; attempts == 0 {
-					*a = answer{err: err, o: once.NotSent}
+				if attempts == 0 {
+					w.results[i].err, w.results[i].o = err, once.NotSent
 				}
 			}
 			return attempts
 		}
 		attempts++
-		if !r.mget(w, open) {
+		if !r.mget(w, open, buf) {
 			r.gets(w, open)
 		}
 		var still []int
 		for _, i := range open {
-			a := &w.answers[i]
+			a := &w.results[i]
 			if a.err == nil {
+				if a.item.Found {
+					bytes += len(a.text)
+					a.decode(r.b.opts.Codec)
+					a.text = "" // its memory is used again
+				}
 				continue
 			}
 			if retryable(a.o, a.err) {
@@ -339,7 +338,7 @@ func (r *reader) part(w *window, open []int) int {
 
 // mget reads keys by one MGET. It returns false where it may not, or where the
 // server says that the keys are in several slots.
-func (r *reader) mget(w *window, open []int) bool {
+func (r *reader[T]) mget(w *window[T], open []int, buf *replyBuffer) bool {
 	client := r.mgetClient(w, open)
 	if client == nil {
 		return false
@@ -347,12 +346,28 @@ func (r *reader) mget(w *window, open []int) bool {
 	args := make([]any, 1, 1+len(open))
 	args[0] = "mget"
 	for _, i := range open {
-		args = append(args, &w.keys[i])
+		args = append(args, &w.results[i].item.Key)
 	}
-	cmd := redis.NewSliceCmd(r.ctx, args...)
+	// The raw reply, in memory that is used again, whose values are read where
+	// they lie: go-redis would make two allocations for each.
+	buf.b = buf.b[:0]
+	cmd := redis.NewRawWriteToCmd(r.ctx, buf, args...)
 	o := once.Exec(r.ctx, client, []redis.Cmder{cmd})[0]
+	err := cmd.Err()
+	if raw := buf.b; o == once.Applied {
+		if text, bad := errorReply(raw); bad {
+			o, err = once.Failed, replyError(text)
+		} else if !bulks(raw, len(open), func(k int, text string, found bool) {
+			w.results[open[k]].read(text, found)
+		}) {
+			o, err = once.Failed, errReply
+		}
+	}
+	if o == once.Applied {
+		return true
+	}
 	if o == once.Failed {
-		switch once.Code(cmd.Err()) {
+		switch once.Code(err) {
 		case "CROSSSLOT", "MOVED", "ASK", "TRYAGAIN":
 			if client == r.b.rdb {
 				r.b.noMGET.Store(true) // one node of a cluster
@@ -360,23 +375,14 @@ func (r *reader) mget(w *window, open []int) bool {
 			return false
 		}
 	}
-	values := cmd.Val()
-	for k, i := range open {
-		switch {
-		case o != once.Applied:
-			w.answers[i] = answer{err: cmd.Err(), o: o}
-		case k >= len(values):
-			w.answers[i] = answer{err: errReply, o: once.Failed}
-		default:
-			text, found := values[k].(string)
-			w.answers[i] = answer{text: text, found: found, o: o}
-		}
+	for _, i := range open {
+		w.results[i].err, w.results[i].o = err, o
 	}
 	return true
 }
 
 // mgetClient returns the client for an MGET of keys, nil if there is none.
-func (r *reader) mgetClient(w *window, open []int) redis.UniversalClient {
+func (r *reader[T]) mgetClient(w *window[T], open []int) redis.UniversalClient {
 	switch r.b.shape() {
 	case single:
 		if !r.b.noMGET.Load() {
@@ -387,14 +393,14 @@ func (r *reader) mgetClient(w *window, open []int) redis.UniversalClient {
 		if !ok || len(open) < 2 {
 			return nil
 		}
-		s := slot(w.keys[open[0]])
+		s := slot(w.results[open[0]].item.Key)
 		for _, i := range open[1:] {
-			if slot(w.keys[i]) != s {
+			if slot(w.results[i].item.Key) != s {
 				return nil
 			}
 		}
 		// The master itself: a ClusterClient takes no MGET in a pipeline.
-		if node, err := client.MasterForKey(r.ctx, w.keys[open[0]]); err == nil {
+		if node, err := client.MasterForKey(r.ctx, w.results[open[0]].item.Key); err == nil {
 			return node
 		}
 	}
@@ -402,25 +408,30 @@ func (r *reader) mgetClient(w *window, open []int) redis.UniversalClient {
 }
 
 // gets reads keys by GETs.
-func (r *reader) gets(w *window, open []int) {
+func (r *reader[T]) gets(w *window[T], open []int) {
 	slab := make([]once.Bulk, len(open))
 	args := make([]any, 0, 2*len(open))
 	cmds := make([]redis.Cmder, len(open))
 	var name any = "get"
 	for k, i := range open {
-		args = append(args, name, &w.keys[i])
+		args = append(args, name, &w.results[i].item.Key)
 		slab[k].Init(r.ctx, args[2*k:2*k+2:2*k+2])
 		cmds[k] = &slab[k]
 	}
 	for k, o := range once.Exec(r.ctx, r.b.rdb, cmds) {
-		a := &w.answers[open[k]]
-		*a = answer{o: o}
+		a := &w.results[open[k]]
 		switch err := slab[k].Err(); {
 		case o == once.Applied && err == nil:
-			a.text, a.found = slab[k].Val(), true
+			a.read(slab[k].Val(), true)
 		case o == once.Applied: // redis.Nil: nothing is there
+			a.read("", false)
 		default:
-			a.err = err
+			a.err, a.o = err, o
 		}
 	}
+}
+
+// read takes what the server has answered.
+func (r *result[T]) read(text string, found bool) {
+	r.text, r.item.Found, r.err, r.o = text, found, nil, once.Applied
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/larder-go/larder/codec"
@@ -95,6 +96,10 @@ type Batcher struct {
 	opts Options
 	// form is the form of the service behind rdb, once it is known.
 	form atomic.Int32
+	// chunks is the memory of chunks that are done.
+	chunks sync.Pool
+	// replies is the memory of replies that were decoded.
+	replies sync.Pool
 	// noMGET is set when a server has told that it is part of a cluster.
 	noMGET atomic.Bool
 }

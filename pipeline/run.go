@@ -130,7 +130,25 @@ func (r *run) fresh(g *group) *chunk {
 		g.free = g.free[:n-1]
 		return c
 	}
-	return &chunk{group: g}
+	c, ok := r.b.chunks.Get().(*chunk)
+	if !ok {
+		c = &chunk{}
+	}
+	c.group = g
+	return c
+}
+
+// store keeps the memory of the chunks for the next call.
+func (r *run) store() {
+	for _, g := range r.groups {
+		r.prune(g)
+		for _, c := range g.free {
+			c.group, c.done = nil, nil
+			clear(c.slab) // they hold the context
+			clear(c.after[:cap(c.after)])
+			r.b.chunks.Put(c)
+		}
+	}
 }
 
 // prune takes back the chunks that are done.
@@ -207,6 +225,7 @@ func (r *run) wait() (Report, error) {
 	r.wg.Wait()
 	r.report.trim(r.limit)
 	r.report.Elapsed = time.Since(r.begun)
+	r.store()
 	cause := r.ctx.Err()
 	if r.report.ok() && (cause == nil || !r.cut()) {
 		return r.report, nil

@@ -1,0 +1,2 @@
+// Package monitor watches Redis from inside a service.
+package monitor

@@ -1,0 +1,83 @@
+// Package pipeline sends many things to Redis at once and says of each what became
+// of it: typed values in bulk, counters that are never added to twice, any mix of
+// commands, and optimistic transactions.
+//
+//	b, err := pipeline.New(rdb, pipeline.Options{})
+//	report, err := pipeline.Set(ctx, b, maps.All(products), pipeline.SetOptions{TTL: time.Hour})
+//	got, err := pipeline.Get[Product](ctx, b, "product:1", "product:2")
+//	values, report, err := b.Increment(ctx, map[string]int64{"sold:1": 3}, pipeline.CounterOptions{})
+//
+// Use it when a plain pipeline would lie: go-redis sends a pipeline whose reply
+// was lost again, whole, so that 100 increments become 200 behind a nil error; its
+// Exec returns the first error of many, so that a redis.Nil hides a WRONGTYPE; one
+// value that cannot be encoded fails all; and a thousand large values in one
+// pipeline outgrow the client's time-outs and the server's memory.
+//
+// Do not use it for single commands: the client that you have, or its
+// AutoPipeline, sends those as well. Do not use it for rankings, profiles or
+// visitors, for which there are packages. And do not use a transaction where one
+// of [Batcher.IncrementAtomic] and [Batcher.IncrementOnce] does: they take one
+// round trip and never conflict.
+//
+// # Outcomes
+//
+// Each item is Applied (acknowledged), Failed (the server refused it), NotSent (it
+// never left) or Unknown (it was sent, and no answer came), or it is Missing or
+// Skipped, which are no failures. A [Report] counts them all; the counts are
+// disjoint. What is sent again is only what does the same when it runs twice: Set,
+// Delete, Expire, reads, and IncrementOnce, whose token makes it so. Increment,
+// IncrementAtomic, Do, transactions and Set with IfAbsent are sent once. An item
+// whose first try was not answered is never called failed or unsent because of a
+// later one.
+//
+// Chunks of different keys overtake each other; what is done to one key is done
+// in the order of the input.
+//
+// # Memory and time-outs
+//
+// Memory is that of the chunks in flight: at most Options.ChunkSize commands or
+// Options.ChunkBytes bytes each, Options.Workers of them for each node. Replies
+// are as large as what is stored, so reads begin with 64 keys a chunk and adapt.
+//
+// The context is looked at before each chunk. A chunk that is on its way is
+// bounded by the time-outs of the client, and by the context only if the client
+// was made with ContextTimeoutEnabled.
+//
+// Commands lie in slabs that are used again when their chunk is done: hooks of the
+// client must not keep the commands of a Set or Get.
+//
+// # Keys
+//
+// The keys of items and counters are used as they are given. The package itself
+// makes one kind of key:
+//
+//	[<namespace>:]pipeline:{<tag of the counters>}:once:<token>   string
+//
+// # Time
+//
+// Times to live are relative and counted by the server, to the millisecond; below
+// a millisecond they are refused. A Set stores the value with its time to live in
+// one command, a counter gets its own in the script that creates it.
+//
+// # Errors
+//
+// What concerns a whole call (options, a nil client) is a plain error. A batch of
+// which something did not go well is a [*BatchError], with the report;
+// errors.Is and errors.As look into all its failures: [ErrOutcomeUnknown],
+// context errors, *codec.Error, errors of Redis. A key of a foreign type is Failed
+// with Redis's WRONGTYPE and stays as it was, but where MGET is used it reads as
+// missing, since MGET says so. [ErrConflict], [ErrCrossSlot] and [ErrUnsupported]
+// are what their names say.
+//
+// # Cluster
+//
+// Chunks are gathered by node and sent to all nodes at the same time; redirections
+// are followed, and a node that is down loses its own items only. A client learns
+// of a new master when ClusterStateReloadInterval says (60 s by default): set it to
+// a second or so. Behind an AutoPipeliner, which hides the nodes, and on a Ring,
+// chunks mix them. IncrementAtomic, IncrementOnce and Transact need their keys in
+// one slot (hash tags), and say so before anything is sent; with
+// Options.StrictSlots they say so on one node too. While a slot moves, a script of
+// a counter that has moved and one that has not is told TRYAGAIN, nothing is done,
+// and the error says so; a transaction on the slot fails with the redirection.
+package pipeline
