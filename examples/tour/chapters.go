@@ -11,6 +11,7 @@ type chapter struct {
 
 // chapters are in the order of the tour.
 var chapters = []chapter{
+	{name: "leaderboard", title: "Leaderboard: a season of a game", show: (*tour).leaderboard},
 	{name: "visitors", title: "Visitors: unique counts over any window", show: (*tour).visitors},
 	{name: "snapshot", title: "Snapshot: a cache lost and brought back", show: (*tour).snapshot},
 }
