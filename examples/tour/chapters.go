@@ -11,6 +11,7 @@ type chapter struct {
 
 // chapters are in the order of the tour.
 var chapters = []chapter{
+	{name: "leaderboard", title: "Leaderboard: a season of a game", show: (*tour).leaderboard},
 	{name: "profile", title: "Profile: objects read through, once", show: (*tour).profile},
 	{name: "checkin", title: "Check-ins: streaks, calendars, retention", show: (*tour).checkin},
 	{name: "visitors", title: "Visitors: unique counts over any window", show: (*tour).visitors},
