@@ -17,6 +17,7 @@ var chapters = []chapter{
 	{name: "visitors", title: "Visitors: unique counts over any window", show: (*tour).visitors},
 	{name: "pipeline", title: "Pipeline: batches that tell the truth", show: (*tour).pipeline},
 	{name: "snapshot", title: "Snapshot: a cache lost and brought back", show: (*tour).snapshot},
+	{name: "monitor", title: "Monitor: an illness, its alerts, and what is big", show: (*tour).monitor},
 }
 
 func names() []string {
