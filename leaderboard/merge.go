@@ -58,7 +58,7 @@ func merge(ctx context.Context, into *Board, how Aggregate, from []*Board, all b
 		return 0, err
 	}
 	if how < Sum || how > Min {
-		return 0, fmt.Errorf("Aggregate %d does not exist: %w", how, ErrArgument)
+		return 0, fmt.Errorf("aggregate %d does not exist: %w", how, ErrArgument)
 	}
 	if len(from) == 0 {
 		return 0, fmt.Errorf("no source: %w", ErrArgument)
@@ -210,7 +210,7 @@ func (b *Board) replace(ctx context.Context, s *season, list []Submission) (int6
 			news[i].names[k] = u.names[k] + ":" + token
 		}
 	}
-	err := b.build(ctx, s, news, counts, list)
+	err := b.build(ctx, news, counts, list)
 	if err == nil {
 		err = b.claim(ctx, s)
 	}
@@ -248,7 +248,7 @@ func (b *Board) replace(ctx context.Context, s *season, list []Submission) (int6
 }
 
 // build writes the new keys in chunks, several on their way at once.
-func (b *Board) build(ctx context.Context, s *season, news []unit, counts []int64, list []Submission) error {
+func (b *Board) build(ctx context.Context, news []unit, counts []int64, list []Submission) error {
 	const together = 8
 	var asks []*ask
 	flush := func() error {

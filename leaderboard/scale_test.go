@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -192,13 +193,21 @@ func TestMerge(t *testing.T) {
 	redistest.On(t, []redistest.Kind{
 		redistest.KindMiniredis, redistest.KindStandalone, redistest.KindAutoPipeline, redistest.KindCluster, redistest.KindClusterAutoPipeline, redistest.KindRing,
 	}, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		rounds := 40
 		if e.Kind == redistest.KindMiniredis {
 			rounds = 10
 		}
 		kinds := []leaderboard.Options{
-			{}, {Ties: leaderboard.EarliestFirst}, {Ranking: leaderboard.Dense}, {Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Dense, Period: calendar.Weekly},
-			{Shards: 3, Ties: leaderboard.EarliestFirst}, {Shards: 2}, {Cap: 5, Ties: leaderboard.EarliestFirst}, {Cap: 4, Shards: 3}, {Keep: 100 * time.Hour},
+			{},
+			{Ties: leaderboard.EarliestFirst},
+			{Ranking: leaderboard.Dense},
+			{Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Dense, Period: calendar.Weekly},
+			{Shards: 3, Ties: leaderboard.EarliestFirst},
+			{Shards: 2},
+			{Cap: 5, Ties: leaderboard.EarliestFirst},
+			{Cap: 4, Shards: 3},
+			{Keep: 100 * time.Hour},
 		}
 		for order := range 2 {
 			rnd := rand.New(rand.NewPCG(uint64(order), 11))
@@ -270,7 +279,7 @@ func TestMergeExpiry(t *testing.T) {
 					assert.Equal(t, time.Date(2101, 3, 18, 0, 0, 0, 0, time.UTC).UnixMilli(), rdb.PExpireTime(ctx, key).Val().Milliseconds(), key)
 				},
 			} {
-				opts.Namespace, opts.Period, opts.Keep, opts.Shards = ns+fmt.Sprint(int(keep)), calendar.Daily, keep, shards
+				opts.Namespace, opts.Period, opts.Keep, opts.Shards = ns+strconv.Itoa(int(keep)), calendar.Daily, keep, shards
 				into := newBoard(t, rdb, "into", opts).At(base)
 				for range 2 {
 					n, err := leaderboard.Merge(ctx, into, leaderboard.Sum, from)
@@ -294,6 +303,7 @@ func TestMergeExpiry(t *testing.T) {
 // TestMergeRefuses: what cannot be merged is refused by name, nothing is written, no record of a layout left behind.
 func TestMergeRefuses(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		ns := e.Namespace
 		high := newBoard(t, e.Client, "high", leaderboard.Options{Namespace: ns})
@@ -311,7 +321,7 @@ func TestMergeRefuses(t *testing.T) {
 			want error
 		}{
 			"orders":     {second(leaderboard.Merge(ctx, into, leaderboard.Sum, high, low)), `"low"`, leaderboard.ErrArgument},
-			"how":        {second(leaderboard.Merge(ctx, into, 3, high)), "Aggregate", leaderboard.ErrArgument},
+			"how":        {second(leaderboard.Merge(ctx, into, 3, high)), "aggregate", leaderboard.ErrArgument},
 			"none":       {second(leaderboard.Merge(ctx, into, leaderboard.Sum)), "no source", leaderboard.ErrArgument},
 			"nil":        {second(leaderboard.Intersect(ctx, into, leaderboard.Sum, high, nil)), "source 2", leaderboard.ErrArgument},
 			"nil target": {second(leaderboard.Merge(ctx, nil, leaderboard.Sum, high)), "", leaderboard.ErrArgument},

@@ -131,6 +131,7 @@ func TestShardRoundTrips(t *testing.T) {
 // TestShardReadsWriteNothing: readers leave every key as it is, and no other behind.
 func TestShardReadsWriteNothing(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		b := newBoard(t, e.Client, "reads", leaderboard.Options{Namespace: e.Namespace, Shards: 3, Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Modified})
 		submit(t, b, map[string]float64{"ann": 1, "bob": 1, "carol": 2, "dan": 3})
 		c := &counter{}

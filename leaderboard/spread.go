@@ -408,7 +408,8 @@ func (b *Board) byScoreShards(ctx context.Context, s *season, best, worst string
 // could have one before them.
 func (b *Board) nextShards(ctx context.Context, s *season, args []any) (entries []Entry, end row, more bool, err error) {
 	per := int64(2*allChunk/len(s.units) + 16)
-	after, own := args[0] == "after", args
+	after := args[0] == "after"
+	var own []any
 	if after {
 		own = []any{"after", args[1], args[2], itoa(per)}
 	} else {

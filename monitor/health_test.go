@@ -224,7 +224,7 @@ func TestReadyCluster(t *testing.T) {
 	c := redistest.NewCluster(t)
 	ctx := t.Context()
 	rdb := c.Client()
-	h := newHealth(t, rdb, HealthOptions{Probe: "probe", Timeout: 20 * time.Second})
+	h := newHealth(t, rdb, HealthOptions{Probe: "probe", Timeout: 12 * time.Second})
 	code, report := ready(t, h)
 	require.Equal(t, http.StatusOK, code, "%+v", report)
 	require.Len(t, report.Checks, 3)

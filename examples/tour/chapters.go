@@ -11,7 +11,9 @@ type chapter struct {
 
 // chapters are in the order of the tour.
 var chapters = []chapter{
+	{name: "checkin", title: "Check-ins: streaks, calendars, retention", show: (*tour).checkin},
 	{name: "visitors", title: "Visitors: unique counts over any window", show: (*tour).visitors},
+	{name: "pipeline", title: "Pipeline: batches that tell the truth", show: (*tour).pipeline},
 	{name: "snapshot", title: "Snapshot: a cache lost and brought back", show: (*tour).snapshot},
 }
 

@@ -22,6 +22,7 @@ type Cluster struct {
 
 // handle is the cluster for one test, at whose end the clients that it made are closed.
 func (c *Cluster) handle(tb testing.TB) *Cluster {
+	tb.Helper()
 	h := &Cluster{nodes: handles(tb, c.nodes), clients: &clients{parent: c.clients}}
 	tb.Cleanup(h.clients.close)
 	return h

@@ -87,13 +87,20 @@ func (c *Cluster) FinishMigration(ctx context.Context, slot int, from, to *Serve
 
 // slotOwner is the id of the master that a node takes for a slot's.
 func slotOwner(ctx context.Context, n *Server, slot int) (string, error) {
-	ranges, err := n.admin().ClusterSlots(ctx).Result()
+	ranges, err := n.admin().Do(ctx, "cluster", "slots").Slice()
 	if err != nil {
 		return "", err
 	}
-	for _, r := range ranges {
-		if r.Start <= slot && slot <= r.End && len(r.Nodes) > 0 {
-			return r.Nodes[0].ID, nil
+	for _, r := range ranges { // each: first slot, last slot, then the nodes: address, port, id; the master is first
+		r, ok := r.([]any)
+		if !ok || len(r) < 3 {
+			continue
+		}
+		first, _ := r[0].(int64)
+		last, _ := r[1].(int64)
+		if node, ok := r[2].([]any); ok && len(node) > 2 && int(first) <= slot && slot <= int(last) {
+			id, _ := node[2].(string)
+			return id, nil
 		}
 	}
 	return "", nil

@@ -80,7 +80,7 @@ func TestServer(t *testing.T) {
 	tcp := s.Client(s.TCP)
 	require.NoError(t, tcp.Get(ctx, "k").Err())
 
-	impatient := s.Client(func(o *redis.Options) { o.ReadTimeout, o.MaxRetries, o.DialerRetries = 50*time.Millisecond, -1, 1 })
+	impatient := s.Client(func(o *redis.Options) { o.ReadTimeout, o.MaxRetries, o.DialerRetries = 3*time.Second, -1, 1 })
 	require.NoError(t, impatient.Ping(ctx).Err())
 	s.Pause()
 	var timeout net.Error
@@ -153,7 +153,7 @@ func TestSentinelsPromote(t *testing.T) {
 	for _, one := range s.Sentinels() {
 		one.Kill()
 	}
-	assert.True(t, fails(t, func(tb testing.TB) { s.Promote(tb) }), "there is nobody to ask")
+	assert.True(t, fails(t, func(tb testing.TB) { tb.Helper(); s.Promote(tb) }), "there is nobody to ask")
 }
 
 func TestClusterPromote(t *testing.T) {
@@ -200,7 +200,7 @@ func TestClusterPromote(t *testing.T) {
 	assert.Equal(t, from, c.Promote(t, replicaOf(c, from)))
 	assert.True(t, linkUp(ctx, replicaOf(c, from)))
 	for _, stranger := range []*Server{nil, {process: &process{}}} {
-		assert.True(t, fails(t, func(tb testing.TB) { c.Promote(tb, stranger) }))
+		assert.True(t, fails(t, func(tb testing.TB) { tb.Helper(); c.Promote(tb, stranger) }))
 	}
 }
 
@@ -349,7 +349,7 @@ func TestSharedFailsOnce(t *testing.T) {
 	tries := 0
 	failing := func(string) (*Server, error) { tries++; return nil, errTest }
 	for range 2 {
-		assert.True(t, fails(t, func(tb testing.TB) { once(tb, "failing", &have, failing, func(*Server) {}) }))
+		assert.True(t, fails(t, func(tb testing.TB) { tb.Helper(); once(tb, "failing", &have, failing, func(*Server) {}) }))
 	}
 	assert.Equal(t, 1, tries, "what cannot be started is not tried for each test")
 }

@@ -60,6 +60,7 @@ type Sentinels struct {
 
 // handle is the Sentinels for one test, at whose end the clients that it made are closed.
 func (s *Sentinels) handle(tb testing.TB) *Sentinels {
+	tb.Helper()
 	h := &Sentinels{servers: handles(tb, s.servers), sentinels: handles(tb, s.sentinels), clients: &clients{parent: s.clients}}
 	tb.Cleanup(h.clients.close)
 	return h

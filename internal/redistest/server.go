@@ -55,12 +55,14 @@ type process struct {
 
 // handle is the server for one test, at whose end the clients that it made are closed.
 func (s *Server) handle(tb testing.TB) *Server {
+	tb.Helper()
 	h := &Server{process: s.process, clients: &clients{parent: s.clients}}
 	tb.Cleanup(h.clients.close)
 	return h
 }
 
 func handles(tb testing.TB, all []*Server) []*Server {
+	tb.Helper()
 	var hs []*Server
 	for _, s := range all {
 		hs = append(hs, s.handle(tb))
