@@ -18,6 +18,8 @@ const temporaryExpiry = time.Hour
 // temporaryPrefix begins the names of keys that are being put together from pieces. They are nobody's data.
 const temporaryPrefix = "larder:restore:"
 
+func temporaryKey(key string) bool { return strings.HasPrefix(key, temporaryPrefix) }
+
 // temporary follows the keys that are being put together from pieces, of which there are as many as workers dumped.
 type temporary struct {
 	open map[string]*assembly
