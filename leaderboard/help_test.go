@@ -55,9 +55,13 @@ type operation struct {
 
 var operations = []operation{
 	{"submit", true, func(ctx context.Context, b *leaderboard.Board) error { return second(b.Submit(ctx, "ann", 5)) }},
-	{"submit at", true, func(ctx context.Context, b *leaderboard.Board) error { return second(b.SubmitAt(ctx, "ann", 5, time.Now())) }},
+	{"submit at", true, func(ctx context.Context, b *leaderboard.Board) error {
+		return second(b.SubmitAt(ctx, "ann", 5, time.Now()))
+	}},
 	{"increment", true, func(ctx context.Context, b *leaderboard.Board) error { return second(b.Increment(ctx, "ann", 5)) }},
-	{"increment at", true, func(ctx context.Context, b *leaderboard.Board) error { return second(b.IncrementAt(ctx, "ann", 5, time.Now())) }},
+	{"increment at", true, func(ctx context.Context, b *leaderboard.Board) error {
+		return second(b.IncrementAt(ctx, "ann", 5, time.Now()))
+	}},
 	{"submit many", true, func(ctx context.Context, b *leaderboard.Board) error {
 		return second(b.SubmitMany(ctx, maps.All(map[string]float64{"ann": 1, "bob": 2})))
 	}},
@@ -169,4 +173,23 @@ func dial(t *testing.T, p *redistest.Proxy, mod ...func(*redis.Options)) *redis.
 }
 
 // shardCounts are how many shards the boards of a test have, one after the other.
-var shardCounts = []int{1}
+var shardCounts = []int{1, 3}
+
+// pipelineHook is called before each pipeline and each script.
+type pipelineHook func()
+
+func (h pipelineHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h pipelineHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		h()
+		return next(ctx, cmd)
+	}
+}
+
+func (h pipelineHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		h()
+		return next(ctx, cmds)
+	}
+}

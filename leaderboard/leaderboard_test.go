@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/larder-go/larder/calendar"
@@ -307,8 +308,14 @@ func (d *duel) run(writes int) {
 
 // TestModel: every reader and every writer agree with a naive model, under every combination of options.
 func TestModel(t *testing.T) {
-	duels(t, 1, redistest.KindMiniredis, 12)
-	duels(t, 1, redistest.KindStandalone, 75)
+	duels(t, 1, redistest.KindMiniredis, 8)
+	duels(t, 1, redistest.KindStandalone, 60)
+}
+
+// TestModelOfShards: so do boards of three shards.
+func TestModelOfShards(t *testing.T) {
+	duels(t, 3, redistest.KindMiniredis, 4)
+	duels(t, 3, redistest.KindStandalone, 40)
 }
 
 // duels runs all combinations on one kind.
@@ -344,6 +351,53 @@ func TestModelEverywhere(t *testing.T) {
 				continue
 			}
 			d.run(writes)
+		}
+	})
+}
+
+// TestModelOfShardsEverywhere: so do they on every kind of server and client, but for a record of the layout that lies
+// in a slot which is moving.
+func TestModelOfShardsEverywhere(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, e redistest.Env) {
+		all := combinations(3)
+		for i, n := range []int{0, 15, 23, 34, 47, 58, 69} {
+			c := all[n]
+			writes := 30
+			if e.Kind == redistest.KindMiniredis {
+				writes = 5
+			}
+			d := newDuel(t, e, c.name, spread(i, c.opts), uint64(n))
+			if e.Kind == redistest.KindMigrating {
+				require.ErrorIs(t, second(d.board.Submit(t.Context(), "ann", 1)), leaderboard.ErrMigrating)
+				continue
+			}
+			d.run(writes)
+		}
+	})
+}
+
+// TestMigrating: while a slot is moving, boards of several keys are refused by name, and nothing is written; a plain board
+// is made, written and read.
+func TestMigrating(t *testing.T) {
+	redistest.On(t, []redistest.Kind{redistest.KindMigrating}, func(t *testing.T, e redistest.Env) {
+		ctx := t.Context()
+		for name, opts := range layouts {
+			opts.Namespace = e.Namespace
+			b := newBoard(t, e.Client, e.ID("migrating"+name), opts)
+			err := second(b.Submit(ctx, "ann", 1))
+			if name == "plain" {
+				require.NoError(t, err)
+				require.NoError(t, second(b.SubmitMany(ctx, one("bob", 2))))
+				assert.EqualValues(t, 1, score(t, b, "ann"))
+				require.ErrorIs(t, b.SetData(ctx, "ann", []byte("x")), leaderboard.ErrMigrating)
+				continue
+			}
+			require.ErrorIs(t, err, leaderboard.ErrMigrating)
+			for _, rdb := range e.Masters() {
+				for _, key := range rdb.Keys(ctx, e.Namespace+":*").Val() {
+					assert.NotContains(t, key, name)
+				}
+			}
 		}
 	})
 }

@@ -36,7 +36,10 @@ func TestOptions(t *testing.T) {
 		require.ErrorIs(t, err, leaderboard.ErrArgument, field)
 		assert.Contains(t, err.Error(), field)
 	}
-	_, err := leaderboard.New(rdb, "x", leaderboard.Options{Shards: leaderboard.MaxShards + 1})
+	_, err := leaderboard.New(rdb, "x", leaderboard.Options{Shards: 2, Ranking: leaderboard.Dense})
+	require.ErrorIs(t, err, leaderboard.ErrArgument)
+	assert.Contains(t, err.Error(), "Dense")
+	_, err = leaderboard.New(rdb, "x", leaderboard.Options{Shards: leaderboard.MaxShards + 1})
 	require.ErrorIs(t, err, leaderboard.ErrArgument)
 	_, err = leaderboard.New(rdb, "", leaderboard.Options{})
 	require.ErrorIs(t, err, leaderboard.ErrArgument)
@@ -62,6 +65,7 @@ func TestZeroBoard(t *testing.T) {
 // TestContext: a context that has ended is an error of every operation, and nothing is sent.
 func TestContext(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		b := newBoard(t, e.Client, "context", leaderboard.Options{Namespace: e.Namespace})
 		_, err := b.Submit(t.Context(), "ann", 1)
 		require.NoError(t, err)
@@ -99,6 +103,7 @@ func dumpKeys(t *testing.T, e redistest.Env) map[string]any {
 // TestBadInput: what cannot be stored is refused with the operation and the argument, before anything is sent.
 func TestBadInput(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		b := newBoard(t, e.Client, "bad", leaderboard.Options{Namespace: e.Namespace})
 		submit(t, b, map[string]float64{"ann": 1, "bob": 2})
@@ -149,6 +154,7 @@ func one(member string, score float64) iter.Seq2[string, float64] {
 // TestPolicy: increments need KeepLatest, and a sum beyond any number is refused; nothing is stored.
 func TestPolicy(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		for i, policy := range []leaderboard.Policy{leaderboard.KeepBest, leaderboard.KeepWorst} {
 			b := newBoard(t, e.Client, string(rune('a'+i)), leaderboard.Options{Namespace: e.Namespace, Policy: policy})
@@ -167,9 +173,10 @@ func TestPolicy(t *testing.T) {
 // TestExtremes: sizes and positions at the ends of their types are no trap.
 func TestExtremes(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		for _, shards := range shardCounts {
 			ctx := t.Context()
-			b := newBoard(t, e.Client, "extremes", leaderboard.Options{Namespace: e.Namespace, Shards: shards})
+			b := newBoard(t, e.Client, "extremes", leaderboard.Options{Namespace: e.Namespace, Shards: shards, Ranking: leaderboard.Ranking(shards % 3)})
 			require.NoError(t, second(b.SubmitMany(ctx, maps.All(map[string]float64{"a": 1, "b": 2, "c": 3}))))
 			all := []string{"c", "b", "a"}
 			for _, check := range []struct {
@@ -191,6 +198,10 @@ func TestExtremes(t *testing.T) {
 				{"page huge", all, func() ([]leaderboard.Entry, error) { return b.Page(ctx, 1, math.MaxInt32) }},
 				{"page of nothing", []string{}, func() ([]leaderboard.Entry, error) { return b.Page(ctx, 1, 0) }},
 				{"around", all, func() ([]leaderboard.Entry, error) { return b.Around(ctx, "b", math.MaxInt32) }},
+				{"around everything", all, func() ([]leaderboard.Entry, error) { return b.Around(ctx, "b", math.MaxInt) }},
+				{"around any score", all, func() ([]leaderboard.Entry, error) { return b.AroundScore(ctx, 2, math.MaxInt) }},
+				{"top of all", all, func() ([]leaderboard.Entry, error) { return b.Top(ctx, math.MaxInt) }},
+				{"range behind", []string{"a"}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, 3, math.MaxInt64) }},
 				{"around nothing", []string{}, func() ([]leaderboard.Entry, error) { return b.Around(ctx, "b", 0) }},
 				{"around score", all, func() ([]leaderboard.Entry, error) { return b.AroundScore(ctx, 2, math.MaxInt32) }},
 				{"by score", all, func() ([]leaderboard.Entry, error) { return b.ByScore(ctx, math.Inf(-1), math.Inf(1), math.MaxInt32) }},
@@ -215,6 +226,7 @@ func TestExtremes(t *testing.T) {
 // TestEmptyBoard: an empty board has empty results and no error, but for a member that is asked for by name.
 func TestEmptyBoard(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		for _, shards := range shardCounts {
 			b := newBoard(t, e.Client, "empty", leaderboard.Options{Namespace: e.Namespace, Shards: shards, Ties: leaderboard.EarliestFirst})
 			for _, op := range operations {

@@ -35,7 +35,10 @@ func (b *Board) recreate(ctx context.Context, s *season, u *unit, sc *script, ar
 
 // write runs a script once, and gives its error its name.
 func (b *Board) write(ctx context.Context, u *unit, sc *script, args []any) (any, error) {
-	keys := u.keys(sc.mask)
+	return b.writeKeys(ctx, u, u.keys(sc.mask), sc, args)
+}
+
+func (b *Board) writeKeys(ctx context.Context, u *unit, keys []string, sc *script, args []any) (any, error) {
 	reply, err := sc.once().Run(ctx, b.rdb, keys, args...)
 	if err != nil {
 		return nil, b.inShard(u, classify(ctx, b.rdb, keys, err))
@@ -45,7 +48,10 @@ func (b *Board) write(ctx context.Context, u *unit, sc *script, args []any) (any
 
 // read runs a script that writes nothing.
 func (b *Board) read(ctx context.Context, u *unit, sc *script, args []any) (any, error) {
-	keys := u.keys(sc.mask)
+	return b.readKeys(ctx, u, u.keys(sc.mask), sc, args)
+}
+
+func (b *Board) readKeys(ctx context.Context, u *unit, keys []string, sc *script, args []any) (any, error) {
 	reply, err := sc.once().Read(ctx, b.rdb, keys, args...)
 	if err != nil {
 		return nil, b.inShard(u, classify(ctx, b.rdb, keys, err))

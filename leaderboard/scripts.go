@@ -30,6 +30,14 @@ var (
 	windowLua string
 	//go:embed lua/percentile.lua
 	percentileLua string
+	//go:embed lua/ahead.lua
+	aheadLua string
+	//go:embed lua/sample.lua
+	sampleLua string
+	//go:embed lua/build.lua
+	buildLua string
+	//go:embed lua/swap.lua
+	swapLua string
 	//go:embed lua/claim.lua
 	claimLua string
 	//go:embed lua/layout.lua
@@ -48,7 +56,8 @@ func (s *script) once() *once.Script { return s.made() }
 // scripts are those of a board.
 type scripts struct {
 	submit, increment, many, remove, cut, clear, setData script
-	get, window, percentile                              script
+	get, window, percentile, ahead, sample, rows         script
+	build, swap                                          script
 }
 
 var (
@@ -72,7 +81,7 @@ func newScripts(opts Options) *scripts {
 		}
 	}
 	write := own | slide
-	if opts.Cap > 0 {
+	if opts.Cap > 0 && opts.Shards == 1 {
 		write |= partData
 	}
 	remove := own | slide | partData
@@ -80,7 +89,7 @@ func newScripts(opts Options) *scripts {
 	if opts.Shards == 1 && layoutOf(opts) != "" {
 		all |= partLayout
 	}
-	make := func(mask int, lib bool, body string, increment bool) script {
+	define := func(mask int, lib bool, body string, increment bool) script {
 		return script{mask: mask, made: sync.OnceValue(func() *once.Script {
 			text := constants(opts, mask, increment)
 			if lib {
@@ -91,17 +100,30 @@ func newScripts(opts Options) *scripts {
 	}
 	// A plain board's submit goes without the functions that it does not call: making them takes longer than it does.
 	lib := write != partScores || opts.Ranking != Ordinal || opts.Cap > 0
+	plain := define(partScores, true, windowLua, false)
+	if opts.Ranking != Ordinal { // rows without what their ranks need
+		ordinal := opts
+		ordinal.Ranking = Ordinal
+		plain = script{mask: partScores, made: sync.OnceValue(func() *once.Script {
+			return once.NewScript(constants(ordinal, partScores, false) + libLua + windowLua)
+		})}
+	}
 	return &scripts{
-		submit:     make(write, lib, submitLua, false),
-		increment:  make(write, lib, submitLua, true),
-		many:       make(write, true, manyLua, false),
-		remove:     make(remove, true, removeLua, false),
-		cut:        make(remove, true, cutLua, false),
-		clear:      make(all, true, clearLua, false),
-		setData:    make(remove, true, setDataLua, false),
-		get:        make(own, false, getLua, false),
-		window:     make(own, true, windowLua, false),
-		percentile: make(own&^partDistinct, true, percentileLua, false),
+		submit:     define(write, lib, submitLua, false),
+		increment:  define(write, lib, submitLua, true),
+		many:       define(write, true, manyLua, false),
+		remove:     define(remove, true, removeLua, false),
+		cut:        define(remove, true, cutLua, false),
+		clear:      define(all, true, clearLua, false),
+		setData:    define(remove, true, setDataLua, false),
+		get:        define(own, false, getLua, false),
+		window:     define(own, true, windowLua, false),
+		percentile: define(own&^partDistinct, true, percentileLua, false),
+		ahead:      define(partScores, true, aheadLua, false),
+		sample:     define(partScores, false, sampleLua, false),
+		rows:       plain,
+		build:      define(own, true, buildLua, false),
+		swap:       define(remove, true, swapLua, false),
 	}
 }
 
@@ -119,6 +141,10 @@ func constants(opts Options, mask int, increment bool) string {
 	if opts.Order == LowestFirst {
 		rank, window = "ZRANK", "ZRANGE"
 	}
+	limit := opts.Cap
+	if opts.Shards > 1 {
+		limit = 0 // what a shard holds says nothing about the board: see Board.capShards
+	}
 	var slide int64
 	if opts.slides() {
 		slide = milliseconds(opts.Keep)
@@ -127,7 +153,7 @@ func constants(opts Options, mask int, increment bool) string {
 	fmt.Fprintf(&b, "local call, HIGHEST, RANK, RANGE = redis.call, %t, '%s', '%s'\n", opts.Order == HighestFirst, rank, window)
 	fmt.Fprintf(&b, "local POLICY, RANKING, CAP, SLIDE, INCREMENT = '%s', '%s', %d, %d, %t\n",
 		[]string{"latest", "best", "worst"}[opts.Policy], []string{"ordinal", "competition", "modified", "dense"}[opts.Ranking],
-		opts.Cap, slide, increment)
+		limit, slide, increment)
 	fmt.Fprintf(&b, "local S, T, D, P, M = %s\n", strings.Join(names[:], ", "))
 	return b.String()
 }

@@ -73,8 +73,12 @@ func checkSize(name string, n int64) error {
 	return nil
 }
 
+// farthest is beyond every position, and a number that Lua can count with.
+const farthest = 1 << 52
+
 // rangeOf reads the rows at 0-based positions.
 func (b *Board) rangeOf(ctx context.Context, s *season, first, last int64) ([]Entry, error) {
+	first, last = min(first, farthest), min(last, farthest)
 	if last < first {
 		return []Entry{}, nil
 	}
@@ -237,9 +241,9 @@ func (b *Board) Around(ctx context.Context, member string, size int) ([]Entry, e
 	switch {
 	case err != nil:
 	case len(s.units) > 1:
-		entries, err = b.aroundShards(ctx, s, member, int64(size))
+		entries, err = b.aroundShards(ctx, s, member, min(int64(size), farthest))
 	default:
-		entries, err = b.windowOf(ctx, s, "member", member, size)
+		entries, err = b.windowOf(ctx, s, "member", member, min(int64(size), farthest))
 	}
 	return entries, wrap(err, "around %q", member)
 }
@@ -259,9 +263,9 @@ func (b *Board) AroundScore(ctx context.Context, score float64, size int) ([]Ent
 	switch {
 	case err != nil:
 	case len(s.units) > 1:
-		entries, err = b.aroundScoreShards(ctx, s, score, int64(size))
+		entries, err = b.aroundScoreShards(ctx, s, score, min(int64(size), farthest))
 	default:
-		entries, err = b.windowOf(ctx, s, "score", format(score), size)
+		entries, err = b.windowOf(ctx, s, "score", format(score), min(int64(size), farthest))
 	}
 	return entries, wrap(err, "around score %v", score)
 }

@@ -1,11 +1,6 @@
 package profile
 
-import "time"
-
 // What tests of the outside need to see or set.
-
-// SetBudget sets how long a read waits for Redis before it takes it for dead.
-func (s *Store[T]) SetBudget(d time.Duration) { s.budget = d }
 
 // Flights is how many loads are under way in this process.
 func (s *Store[T]) Flights() int {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,9 +39,9 @@ type user struct {
 // make a Store whose reads wait for a minute before they take Redis for dead: a busy machine is no outage.
 func newStore[T any](tb testing.TB, rdb redis.UniversalClient, opts profile.Options[T]) *profile.Store[T] {
 	tb.Helper()
+	opts.RedisTimeout = time.Minute
 	s, err := profile.New(rdb, opts)
 	require.NoError(tb, err)
-	s.SetBudget(time.Minute)
 	return s
 }
 
@@ -147,4 +149,51 @@ func expires(t *testing.T, rdb redis.UniversalClient, key string) {
 	d, err := rdb.PTTL(t.Context(), key).Result()
 	require.NoError(t, err)
 	assert.NotEqualf(t, time.Duration(-1), d, "%s has no expiry", key)
+}
+
+// commandCalls finds how often a command ran in INFO commandstats.
+func commandCalls(info, name string) int64 {
+	_, rest, ok := strings.Cut(info, "cmdstat_"+name+":calls=")
+	if !ok {
+		return 0
+	}
+	digits, _, _ := strings.Cut(rest, ",")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// deafCache keeps what HGETALL and HMGET returned first, for ever, as a client-side cache does that no invalidation reaches.
+type deafCache struct {
+	mu   sync.Mutex
+	kept map[string]map[string]string
+}
+
+func (d *deafCache) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (d *deafCache) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (d *deafCache) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		all, ok := cmd.(*redis.MapStringStringCmd)
+		if !ok || cmd.Name() != "hgetall" {
+			return next(ctx, cmd)
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		key := fmt.Sprint(cmd.Args()[1])
+		if kept, ok := d.kept[key]; ok {
+			all.SetVal(kept)
+			return nil
+		}
+		err := next(ctx, cmd)
+		if err == nil {
+			d.kept[key] = all.Val()
+		}
+		return err
+	}
 }

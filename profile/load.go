@@ -197,7 +197,7 @@ func (s *Store[T]) store(ctx context.Context, fills []fill, now time.Time) {
 	began := time.Now()
 	if len(asked) == 1 {
 		f := &asked[0]
-		reply, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) (any, error) {
+		reply, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (any, error) {
 			if f.release {
 				return releaseScript.Run(ctx, s.rdb, []string{f.key}, f.flight.key.token)
 			}
@@ -206,7 +206,7 @@ func (s *Store[T]) store(ctx context.Context, fills []fill, now time.Time) {
 		s.settle(ctx, f, reply, err, began)
 		return
 	}
-	cmds, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) ([]redis.Cmder, error) {
+	cmds, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]redis.Cmder, error) {
 		cmds := make([]redis.Cmder, len(asked))
 		for i := range asked {
 			cmds[i] = asked[i].cmd(ctx, now)

@@ -241,7 +241,7 @@ func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []re
 		return
 	}
 	began := time.Now()
-	got, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) ([]readResult, error) {
+	got, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]readResult, error) {
 		got := make([]readResult, len(asked))
 		if s.opts.Sliding {
 			cmds := make([]redis.Cmder, len(asked))
@@ -377,7 +377,7 @@ func (s *Store[T]) takeBatch(ctx context.Context, all []*wanted[T]) []takeResult
 			}
 		}
 	}
-	cmds, err := bounded(ctx, s.budget, s.direct, late, exec)
+	cmds, err := bounded(ctx, s.opts.RedisTimeout, s.direct, late, exec)
 	for k, i := range asked {
 		r := &results[i]
 		if r.err = err; err == nil {

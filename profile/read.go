@@ -113,7 +113,7 @@ func (s *Store[T]) read(ctx context.Context, id, key string, fields []*field, sl
 		return nil, err
 	}
 	began := time.Now()
-	h, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) (hash, error) {
+	h, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (hash, error) {
 		switch {
 		case slide:
 			return s.readSliding(ctx, key, fields, began)

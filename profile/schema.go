@@ -146,11 +146,14 @@ func (f *field) compile(c codec.Codec) error {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		f.nils = true
 	}
+	if f.ptr {
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			return fmt.Errorf("%s: %v: a pointer to what may itself be nil does not come back exactly", f.path, f.typ)
+		}
+	}
 	var ok bool
 	if f.enc, f.dec, ok = plain(t); ok {
-		if f.ptr && t.Kind() == reflect.Slice { // a pointer to a nil slice is neither nil nor empty
-			return fmt.Errorf("%s: %v: a pointer to a slice of bytes; store the slice", f.path, f.typ)
-		}
 		return nil
 	}
 	if err := storable(t, f.path, c, nil); err != nil {

@@ -668,3 +668,28 @@ func TestLostRead(t *testing.T) {
 		})
 	}
 }
+
+// TestDeadNode: through the AutoPipeliner of a cluster, a write to a node that is dead is an error, though go-redis ends
+// it without one.
+func TestDeadNode(t *testing.T) {
+	ctx := t.Context()
+	cluster := redistest.NewCluster(t)
+	client := cluster.Client(func(o *redis.ClusterOptions) {
+		o.MaxRedirects, o.MaxRetries, o.DialerRetries = 1, -1, 1
+	})
+	ap, err := client.AutoPipeline()
+	require.NoError(t, err)
+	script := once.NewScript("return redis.call('INCR', KEYS[1])")
+	_, err = script.Run(ctx, ap, []string{"n"})
+	require.NoError(t, err)
+	cluster.MasterOf("n").Kill()
+	for range 3 {
+		for _, rdb := range []redis.UniversalClient{ap, client} {
+			_, err := script.Run(ctx, rdb, []string{"n"})
+			require.Error(t, err)
+			_, err = script.Read(ctx, rdb, []string{"n", "{n}2"})
+			require.Error(t, err)
+			require.Error(t, once.Process(ctx, rdb, redis.NewIntCmd(ctx, "incrby", "n", 0)))
+		}
+	}
+}

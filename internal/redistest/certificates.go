@@ -18,6 +18,7 @@ import (
 // certificates are those of a CA made for one server: files for the server, a configuration for clients.
 type certificates struct {
 	ca, serverCert, serverKey string
+	clientCert, clientKey     string // for a replica, which is a client of its master
 	client                    *tls.Config
 }
 
@@ -74,9 +75,10 @@ func newCertificates(dir string) (*certificates, error) {
 	pool.AppendCertsFromPEM(ca)
 	c := &certificates{
 		ca: filepath.Join(dir, "ca.pem"), serverCert: filepath.Join(dir, "cert.pem"), serverKey: filepath.Join(dir, "key.pem"),
+		clientCert: filepath.Join(dir, "client-cert.pem"), clientKey: filepath.Join(dir, "client-key.pem"),
 		client: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, ServerName: "localhost", MinVersion: tls.VersionTLS12},
 	}
-	for path, data := range map[string][]byte{c.ca: ca, c.serverCert: serverCert, c.serverKey: serverKey} {
+	for path, data := range map[string][]byte{c.ca: ca, c.serverCert: serverCert, c.serverKey: serverKey, c.clientCert: clientCert, c.clientKey: clientKey} {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,8 +17,15 @@ import (
 // Cluster is three masters, nodes 0 to 2, with a replica each, nodes 3 to 5.
 type Cluster struct {
 	nodes   []*Server
-	mu      sync.Mutex
-	clients []*redis.ClusterClient
+	clients *clients
+}
+
+// handle is the cluster for one test, at whose end the clients that it made are closed.
+func (c *Cluster) handle(tb testing.TB) *Cluster {
+	tb.Helper()
+	h := &Cluster{nodes: handles(tb, c.nodes), clients: &clients{parent: c.clients}}
+	tb.Cleanup(h.clients.close)
+	return h
 }
 
 const (
@@ -49,12 +57,13 @@ func newCluster(bin string, args []string) (*Cluster, error) {
 			timeout = args[i+1]
 		}
 	}
-	args = append([]string{"--cluster-replica-validity-factor", "0"}, append(args, "--cluster-node-timeout", "2000", "--cluster-replica-no-failover", "yes")...)
-	c := &Cluster{nodes: make([]*Server, 2*clusterMasters)}
+	args = append([]string{"--cluster-replica-validity-factor", "0"}, args...)
+	first := append(slices.Clone(args), "--cluster-node-timeout", "2000", "--cluster-replica-no-failover", "yes")
+	c := &Cluster{nodes: make([]*Server, 2*clusterMasters), clients: &clients{}}
 	var wg sync.WaitGroup
 	errs := make([]error, len(c.nodes))
 	for i := range c.nodes {
-		wg.Go(func() { c.nodes[i], errs[i] = newServer(bin, ServerOptions{Args: args}, true) })
+		wg.Go(func() { c.nodes[i], errs[i] = newServer(bin, ServerOptions{Args: first}, true) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -66,6 +75,7 @@ func newCluster(bin string, args []string) (*Cluster, error) {
 		return nil, err
 	}
 	for _, n := range c.nodes {
+		n.opts.Args = append(slices.Clone(args), "--cluster-node-timeout", timeout) // for a restart
 		for _, setting := range [][2]string{{"cluster-node-timeout", timeout}, {"cluster-replica-no-failover", "no"}} {
 			if err := n.admin().ConfigSet(context.Background(), setting[0], setting[1]).Err(); err != nil {
 				c.close()
@@ -102,11 +112,7 @@ func (c *Cluster) join() error {
 	// Everybody greets everybody: waiting for gossip takes longer.
 	for i, n := range c.nodes {
 		for _, other := range c.nodes[i+1:] {
-			bus, err := busPort(ctx, other)
-			if err != nil {
-				return err
-			}
-			if err := n.admin().Do(ctx, "cluster", "meet", "127.0.0.1", other.port, bus).Err(); err != nil {
+			if err := n.admin().Do(ctx, "cluster", "meet", "127.0.0.1", other.port, other.bus).Err(); err != nil {
 				return err
 			}
 		}
@@ -146,14 +152,6 @@ func (c *Cluster) join() error {
 }
 
 func pause() { time.Sleep(10 * time.Millisecond) }
-
-func busPort(ctx context.Context, s *Server) (int, error) {
-	reply, err := s.admin().ConfigGet(ctx, "cluster-port").Result()
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(reply["cluster-port"])
-}
 
 // sees says whether a node knows three masters with a replica each.
 func (c *Cluster) sees(ctx context.Context, n *Server, ids []string) bool {
@@ -224,7 +222,8 @@ func (c *Cluster) MasterOf(key string) *Server {
 	return nil
 }
 
-// Client returns a client of the cluster that looks for changed masters every second; it is closed with the cluster.
+// Client returns a client of the cluster that looks for changed masters every second; it is closed at the end of
+// the test.
 func (c *Cluster) Client(mod ...func(*redis.ClusterOptions)) *redis.ClusterClient {
 	o := &redis.ClusterOptions{
 		DialTimeout: 20 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, PoolTimeout: 60 * time.Second,
@@ -237,34 +236,31 @@ func (c *Cluster) Client(mod ...func(*redis.ClusterOptions)) *redis.ClusterClien
 		change(o)
 	}
 	client := redis.NewClusterClient(o)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.clients = append(c.clients, client)
+	c.clients.keep(client)
 	return client
 }
 
-// Promote makes the replica of a master take its place, at once and whether the master lives or not, and waits until
-// every living node agrees. It returns the new master.
+// Promote makes the other node of a master's pair take its place, at once and whether the master lives or not, and waits until
+// every living node agrees, and the old master, if it lives, is a replica in step. It returns the new master, which may be
+// handed in later to promote back.
 func (c *Cluster) Promote(tb testing.TB, master *Server) *Server {
 	tb.Helper()
-	var replica *Server
-	for i, n := range c.Masters() {
-		if n == master {
-			replica = c.nodes[i+clusterMasters]
-		}
+	replica := c.partner(master)
+	if replica == nil || !replica.alive() {
+		tb.Fatalf("redistest: promote: that server has no replica here that lives")
+		return nil
 	}
 	ctx := context.Background()
 	if err := replica.admin().Do(ctx, "cluster", "failover", "takeover").Err(); err != nil {
 		tb.Fatalf("redistest: promote: %v", err)
+		return nil
 	}
 	id, err := replica.admin().Do(ctx, "cluster", "myid").Text()
 	if err != nil {
 		tb.Fatalf("redistest: promote: %v", err)
+		return nil
 	}
-	for _, n := range c.nodes {
-		if !n.alive() {
-			continue
-		}
+	for _, n := range living(c.nodes) {
 		Poll(tb, "the new master is known to "+n.Addr(), func() bool {
 			text, err := n.admin().ClusterNodes(ctx).Result()
 			if err != nil {
@@ -279,10 +275,28 @@ func (c *Cluster) Promote(tb testing.TB, master *Server) *Server {
 			return false
 		})
 	}
+	Poll(tb, "the old master is a replica in step", func() bool {
+		if !master.alive() {
+			return true
+		}
+		text, err := master.admin().Info(ctx, "replication").Result()
+		about := fields(text)
+		return err == nil && about["role"] == "slave" && about["master_link_status"] == "up" && about["master_port"] == strconv.Itoa(replica.port)
+	})
 	return replica
 }
 
-func (s *Server) alive() bool {
+// partner is the other node of a pair, or nil.
+func (c *Cluster) partner(s *Server) *Server {
+	for i, n := range c.nodes {
+		if s != nil && n.process == s.process {
+			return c.nodes[(i+clusterMasters)%len(c.nodes)]
+		}
+	}
+	return nil
+}
+
+func (s *process) alive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -294,9 +308,7 @@ func (s *Server) alive() bool {
 }
 
 func (c *Cluster) close() {
-	for _, client := range c.clients {
-		_ = client.Close()
-	}
+	c.clients.close()
 	for _, n := range c.nodes {
 		if n != nil {
 			n.close()

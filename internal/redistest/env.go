@@ -37,14 +37,31 @@ func Kinds() []Kind {
 	}
 }
 
-// Env is what a test case runs on.
+// Env is what a test case runs on. Every client that comes from it, or from its Cluster and Sentinels, is closed when the test has
+// ended, after the cleanups that the test registered.
 type Env struct {
 	Kind      Kind
 	Client    redis.UniversalClient
 	Namespace string // of this test alone
 	Cluster   *Cluster
 	Sentinels *Sentinels
-	masters   []*Server
+	masters   *masters
+}
+
+// masters are the servers of an [Env] and, once asked for, a client of each.
+type masters struct {
+	servers []*Server
+	clients func() []*redis.Client
+}
+
+func mastersOf(servers ...*Server) *masters {
+	return &masters{servers: servers, clients: sync.OnceValue(func() []*redis.Client {
+		var all []*redis.Client
+		for _, s := range servers {
+			all = append(all, s.Client())
+		}
+		return all
+	})}
 }
 
 // ID returns an id that may stand in the hash tag of a key: base itself, or, where a slot is migrating, one in that slot. The
@@ -62,13 +79,12 @@ func (e Env) Real() bool { return e.Kind != KindMiniredis }
 // Clustered says whether keys have slots that matter.
 func (e Env) Clustered() bool { return e.Cluster != nil }
 
-// Masters are plain clients of each master, without retries of redirections; none on miniredis.
+// Masters are plain clients of each master, without retries of redirections; none on miniredis. They are the same ones at each call.
 func (e Env) Masters() []*redis.Client {
-	var all []*redis.Client
-	for _, s := range e.masters {
-		all = append(all, s.Client())
+	if e.masters == nil {
+		return nil
 	}
-	return all
+	return slices.Clone(e.masters.clients())
 }
 
 // Each runs a test on every kind of server and client, one after the other, as subtests.
@@ -180,13 +196,13 @@ func Standalone(tb testing.TB) *redis.Client {
 // StandaloneServer returns the shared standalone server, which nobody may break.
 func StandaloneServer(tb testing.TB) *Server {
 	tb.Helper()
-	return alone(tb)
+	return alone(tb).handle(tb)
 }
 
 // SharedCluster returns the shared cluster, which nobody may break.
 func SharedCluster(tb testing.TB) *Cluster {
 	tb.Helper()
-	return cluster(tb)
+	return cluster(tb).handle(tb)
 }
 
 func env(t *testing.T, kind Kind) Env {
@@ -196,31 +212,31 @@ func env(t *testing.T, kind Kind) Env {
 	case KindMiniredis:
 		e.Client = lardertest.New(t)
 	case KindStandalone, KindAutoPipeline:
-		e.masters = []*Server{alone(t)}
+		e.masters = mastersOf(alone(t).handle(t))
 		client := Standalone(t)
 		e.Client = client
 		if kind == KindAutoPipeline {
 			e.Client = autoPipeline(t, client)
 		}
 	case KindFailover:
-		s := once(t, "failover", &shared.sents, func(bin string) (*Sentinels, error) { return newSentinels(bin, 0) }, (*Sentinels).close)
-		e.Sentinels, e.masters = s, s.servers[:1]
+		s := once(t, "failover", &shared.sents, func(bin string) (*Sentinels, error) { return newSentinels(bin, 0) }, (*Sentinels).close).handle(t)
+		e.Sentinels, e.masters = s, mastersOf(s.servers[0])
 		e.Client = s.Client()
 	case KindCluster, KindClusterAutoPipeline:
-		c := cluster(t)
-		e.Cluster, e.masters = c, c.Masters()
+		c := cluster(t).handle(t)
+		e.Cluster, e.masters = c, mastersOf(c.Masters()...)
 		client := c.Client()
 		e.Client = client
 		if kind == KindClusterAutoPipeline {
 			e.Client = autoPipeline(t, client)
 		}
 	case KindMigrating:
-		c := once(t, "migrating", &shared.moving, migrating, (*Cluster).close)
-		e.Cluster, e.masters = c, c.Masters()
+		c := once(t, "migrating", &shared.moving, migrating, (*Cluster).close).handle(t)
+		e.Cluster, e.masters = c, mastersOf(c.Masters()...)
 		e.Client = c.Client()
 	case KindRing:
 		first, second := alone(t), once(t, "ring", &shared.ring, plain, (*Server).close)
-		e.masters = []*Server{first, second}
+		e.masters = mastersOf(first.handle(t), second.handle(t))
 		client := redis.NewRing(&redis.RingOptions{
 			Addrs:       map[string]string{"a": first.Addr(), "b": second.Addr()},
 			DialTimeout: 20 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, PoolTimeout: 60 * time.Second,

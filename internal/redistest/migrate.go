@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -47,7 +48,8 @@ func (c *Cluster) MoveKeys(ctx context.Context, slot int, from, to *Server) erro
 	}
 }
 
-// FinishMigration gives a migrating slot, whose keys it moves, to its target.
+// FinishMigration gives a migrating slot, whose keys it moves, to its target, and waits until all nodes that live and are not paused
+// say that it is there, or ctx is done; at most [PollFor].
 func (c *Cluster) FinishMigration(ctx context.Context, slot int, from, to *Server) error {
 	if err := c.MoveKeys(ctx, slot, from, to); err != nil {
 		return err
@@ -56,12 +58,52 @@ func (c *Cluster) FinishMigration(ctx context.Context, slot int, from, to *Serve
 	if err != nil {
 		return err
 	}
-	for _, n := range append([]*Server{to, from}, c.Masters()...) {
+	// The target first: it is the one that must not lose the slot.
+	for _, n := range []*Server{to, from} {
 		if err := n.admin().Do(ctx, "cluster", "setslot", slot, "node", id).Err(); err != nil {
 			return err
 		}
 	}
+	// The others would learn of it by gossip, sooner or later. Replicas, who may not be told, do.
+	for _, n := range living(c.nodes) {
+		_ = n.admin().Do(ctx, "cluster", "setslot", slot, "node", id).Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, PollFor)
+	defer cancel()
+	for _, n := range c.nodes {
+		for n.alive() {
+			owner, err := slotOwner(ctx, n, slot)
+			if owner == id {
+				break
+			}
+			if ctx.Err() != nil {
+				return errors.Join(fmt.Errorf("%s never heard where slot %d is", n.Addr(), slot), ctx.Err(), err)
+			}
+			pause()
+		}
+	}
 	return nil
+}
+
+// slotOwner is the id of the master that a node takes for a slot's.
+func slotOwner(ctx context.Context, n *Server, slot int) (string, error) {
+	ranges, err := n.admin().Do(ctx, "cluster", "slots").Slice()
+	if err != nil {
+		return "", err
+	}
+	for _, r := range ranges { // each: first slot, last slot, then the nodes: address, port, id; the master is first
+		r, ok := r.([]any)
+		if !ok || len(r) < 3 {
+			continue
+		}
+		first, _ := r[0].(int64)
+		last, _ := r[1].(int64)
+		if node, ok := r[2].([]any); ok && len(node) > 2 && int(first) <= slot && slot <= int(last) {
+			id, _ := node[2].(string)
+			return id, nil
+		}
+	}
+	return "", nil
 }
 
 // idInSlot appends to an id what brings its hash tag into a slot.

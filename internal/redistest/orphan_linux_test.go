@@ -4,14 +4,16 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// TestOrphans: the servers of a test process that is killed end with it.
+// TestOrphans: the servers of a test process that is killed end with it, and a later one removes its folder.
 func TestOrphans(t *testing.T) {
 	Binary(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -24,8 +26,16 @@ func TestOrphans(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Network: "unix", Addr: strings.TrimSpace(line), MaxRetries: -1, DialerRetries: 1})
 	defer func() { _ = client.Close() }()
 	require.NoError(t, client.Ping(t.Context()).Err())
+	mine := NewServer(t, ServerOptions{})
+	folder := filepath.Dir(filepath.Dir(strings.TrimSpace(line)))
+	require.FileExists(t, filepath.Join(folder, lockName))
+	sweep(tempRoot())
+	require.DirExists(t, folder, "its process lives")
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	Poll(t, "the server ended", func() bool { return client.Ping(t.Context()).Err() != nil })
-	require.NoError(t, os.RemoveAll(strings.TrimSuffix(strings.TrimSpace(line), "/s")))
+	sweep(tempRoot())
+	assert.NoDirExists(t, folder, "its process is gone")
+	assert.DirExists(t, mine.dir, "its process, this one, lives")
+	require.NoError(t, mine.Client().Ping(t.Context()).Err())
 }

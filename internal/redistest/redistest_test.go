@@ -66,6 +66,7 @@ func TestMigrating(t *testing.T) {
 }
 
 func TestServer(t *testing.T) {
+	t.Parallel()
 	s := NewServer(t, ServerOptions{Args: []string{"--maxmemory", "5mb"}, Users: []string{"reader on >secret ~* +@read +ping"}})
 	ctx := t.Context()
 	client := s.Client()
@@ -79,7 +80,7 @@ func TestServer(t *testing.T) {
 	tcp := s.Client(s.TCP)
 	require.NoError(t, tcp.Get(ctx, "k").Err())
 
-	impatient := s.Client(func(o *redis.Options) { o.ReadTimeout, o.MaxRetries = 50*time.Millisecond, -1 })
+	impatient := s.Client(func(o *redis.Options) { o.ReadTimeout, o.MaxRetries, o.DialerRetries = 3*time.Second, -1, 1 })
 	require.NoError(t, impatient.Ping(ctx).Err())
 	s.Pause()
 	var timeout net.Error
@@ -88,13 +89,13 @@ func TestServer(t *testing.T) {
 	require.NoError(t, client.Get(ctx, "k").Err(), "it went on where it was")
 
 	s.Kill()
-	require.Error(t, client.Get(ctx, "k").Err())
+	require.Error(t, impatient.Get(ctx, "k").Err())
 	addr := s.Addr()
 	s.Restart(t)
 	assert.Equal(t, addr, s.Addr())
 	require.ErrorIs(t, client.Get(ctx, "k").Err(), redis.Nil)
 	s.Stop()
-	require.Error(t, client.Get(ctx, "k").Err())
+	require.Error(t, impatient.Get(ctx, "k").Err())
 }
 
 func TestTLS(t *testing.T) {
@@ -107,6 +108,17 @@ func TestTLS(t *testing.T) {
 	require.Error(t, anonymous.Ping(t.Context()).Err(), "a client needs a certificate")
 }
 
+// TestReplicaOfTLS: a replica reaches its master by TLS, whether it listens with TLS itself or not.
+func TestReplicaOfTLS(t *testing.T) {
+	master := NewServer(t, ServerOptions{TLS: true})
+	require.NoError(t, master.Client().Set(t.Context(), "k", "v", 0).Err())
+	for _, opts := range []ServerOptions{{}, {TLS: true}} {
+		replica := NewReplica(t, master, opts)
+		tcp := replica.Client(replica.TCP)
+		Poll(t, "the replica has the key", func() bool { return tcp.Get(t.Context(), "k").Val() == "v" })
+	}
+}
+
 func TestReplica(t *testing.T) {
 	master := NewServer(t, ServerOptions{})
 	replica := NewReplica(t, master, ServerOptions{})
@@ -116,6 +128,7 @@ func TestReplica(t *testing.T) {
 }
 
 func TestSentinelsPromote(t *testing.T) {
+	t.Parallel()
 	s := NewSentinels(t, 0)
 	client := s.Client()
 	ctx := t.Context()
@@ -125,13 +138,26 @@ func TestSentinelsPromote(t *testing.T) {
 	require.Equal(t, int64(2), n)
 	old := s.Master()
 	old.Kill()
+	// Two Sentinels that answer nothing are not waited for.
+	s.Sentinels()[0].Kill()
+	s.Sentinels()[1].Pause()
+	s.Steady(t)
 	master := s.Promote(t)
 	assert.NotEqual(t, old, master)
 	assert.Equal(t, master, s.Master())
+	s.Steady(t)
+	s.Sentinels()[0].Restart(t)
+	s.Sentinels()[1].Resume()
+	s.Steady(t)
 	Poll(t, "the client finds the new master", func() bool { return client.Get(ctx, "k").Val() == "v" })
+	for _, one := range s.Sentinels() {
+		one.Kill()
+	}
+	assert.True(t, fails(t, func(tb testing.TB) { tb.Helper(); s.Promote(tb) }), "there is nobody to ask")
 }
 
 func TestClusterPromote(t *testing.T) {
+	t.Parallel()
 	c := NewCluster(t)
 	client := c.Client()
 	ctx := t.Context()
@@ -146,13 +172,39 @@ func TestClusterPromote(t *testing.T) {
 	assert.Equal(t, replica, c.Promote(t, old))
 	Poll(t, "the client finds the new master", func() bool { return client.Get(ctx, "k").Val() == "v" })
 
+	old.Restart(t)
+	Poll(t, "its peers find the restarted node, which follows the new master", func() bool { return linkUp(ctx, old) })
+
 	from, to := c.Masters()[(indexOf(c.Masters(), old)+1)%3], c.Masters()[(indexOf(c.Masters(), old)+2)%3]
 	slot := (indexOf(c.Masters(), from)*slots + clusterMasters - 1) / clusterMasters
 	require.NoError(t, c.Migrate(ctx, slot, from, to))
 	key := idInSlot("x", slot)
 	require.NoError(t, client.Set(ctx, key, "v", 0).Err())
-	require.NoError(t, c.MoveKeys(ctx, slot, from, to))
+	paused := c.Nodes()[3+indexOf(c.Masters(), from)]
+	paused.Pause()
+	require.NoError(t, c.FinishMigration(ctx, slot, from, to))
+	id, err := to.Client().Do(ctx, "cluster", "myid").Text()
+	require.NoError(t, err)
+	for _, n := range c.Nodes() {
+		if n != paused {
+			owner, err := slotOwner(ctx, n, slot)
+			require.NoError(t, err)
+			assert.Equal(t, id, owner)
+		}
+	}
+	paused.Resume()
+
+	// Promoting while the old master lives, there and back.
+	assert.Equal(t, replicaOf(c, from), c.Promote(t, from))
+	assert.True(t, linkUp(ctx, from))
+	assert.Equal(t, from, c.Promote(t, replicaOf(c, from)))
+	assert.True(t, linkUp(ctx, replicaOf(c, from)))
+	for _, stranger := range []*Server{nil, {process: &process{}}} {
+		assert.True(t, fails(t, func(tb testing.TB) { tb.Helper(); c.Promote(tb, stranger) }))
+	}
 }
+
+func replicaOf(c *Cluster, master *Server) *Server { return c.Nodes()[3+indexOf(c.Masters(), master)] }
 
 func indexOf(all []*Server, s *Server) int {
 	for i, one := range all {
@@ -297,16 +349,22 @@ func TestSharedFailsOnce(t *testing.T) {
 	tries := 0
 	failing := func(string) (*Server, error) { tries++; return nil, errTest }
 	for range 2 {
-		rec := &recorder{TB: t}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			once(rec, "failing", &have, failing, func(*Server) {})
-		}()
-		<-done
-		assert.True(t, rec.failed)
+		assert.True(t, fails(t, func(tb testing.TB) { tb.Helper(); once(tb, "failing", &have, failing, func(*Server) {}) }))
 	}
 	assert.Equal(t, 1, tries, "what cannot be started is not tried for each test")
+}
+
+// fails says whether fn fails its test.
+func fails(t *testing.T, fn func(tb testing.TB)) bool {
+	t.Helper()
+	rec := &recorder{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fn(rec)
+	}()
+	<-done
+	return rec.failed
 }
 
 // recorder notes a failure in the place of the test.

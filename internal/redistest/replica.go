@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -12,7 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// NewReplica starts a replica of a server, and waits until it is in step.
+// NewReplica starts a replica of a server, and waits until it is in step. To a master that listens with TLS it speaks TLS, and one
+// that listens with TLS itself then has the certificates of its master, so that a client can go to both.
 func NewReplica(tb testing.TB, master *Server, opts ServerOptions) *Server {
 	tb.Helper()
 	bin := Binary(tb)
@@ -26,7 +28,14 @@ func NewReplica(tb testing.TB, master *Server, opts ServerOptions) *Server {
 
 func newReplica(bin string, master *Server, opts ServerOptions) (*Server, error) {
 	opts.Args = append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.port)}, opts.Args...)
-	s, err := newServer(bin, opts, false)
+	p := &process{opts: opts}
+	if master.opts.TLS {
+		p.master = master.certs
+		if opts.TLS {
+			p.certs = master.certs
+		}
+	}
+	s, err := newServerOf(bin, p)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +55,26 @@ const MasterName = "larder"
 type Sentinels struct {
 	servers   []*Server // the first was the master at the start
 	sentinels []*Server
-	mu        sync.Mutex
-	clients   []*redis.Client
+	clients   *clients
+}
+
+// handle is the Sentinels for one test, at whose end the clients that it made are closed.
+func (s *Sentinels) handle(tb testing.TB) *Sentinels {
+	tb.Helper()
+	h := &Sentinels{servers: handles(tb, s.servers), sentinels: handles(tb, s.sentinels), clients: &clients{parent: s.clients}}
+	tb.Cleanup(h.clients.close)
+	return h
+}
+
+// living are those that run and are not paused: the others answer nothing.
+func living(all []*Server) []*Server {
+	var some []*Server
+	for _, s := range all {
+		if s.alive() {
+			some = append(some, s)
+		}
+	}
+	return some
 }
 
 // NewSentinels starts a watched master of the test's own. downAfter is how long the master must be silent before the Sentinels
@@ -66,7 +93,7 @@ func newSentinels(bin string, downAfter time.Duration) (*Sentinels, error) {
 	if downAfter == 0 {
 		downAfter = 15 * time.Minute
 	}
-	s := &Sentinels{}
+	s := &Sentinels{clients: &clients{}}
 	master, err := newServer(bin, ServerOptions{}, false)
 	if err != nil {
 		return nil, err
@@ -113,7 +140,7 @@ func (s *Sentinels) Addrs() []string {
 	return all
 }
 
-// Client returns a failover client, which is closed with the servers.
+// Client returns a failover client, which is closed at the end of the test.
 func (s *Sentinels) Client(mod ...func(*redis.FailoverOptions)) *redis.Client {
 	o := &redis.FailoverOptions{
 		MasterName: MasterName, SentinelAddrs: s.Addrs(),
@@ -123,9 +150,7 @@ func (s *Sentinels) Client(mod ...func(*redis.FailoverOptions)) *redis.Client {
 		change(o)
 	}
 	client := redis.NewFailoverClient(o)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.clients = append(s.clients, client)
+	s.clients.keep(client)
 	return client
 }
 
@@ -154,7 +179,8 @@ func masterOf(sentinel *Server) (string, bool) {
 	return reply[0] + ":" + reply[1], true
 }
 
-// Steady waits until all Sentinels agree on the master, know each other and the replicas, and the living replicas are in step.
+// Steady waits until all Sentinels that live and are not paused agree on the master, know the others and the replicas, and the
+// living replicas are in step.
 func (s *Sentinels) Steady(tb testing.TB) {
 	tb.Helper()
 	if err := s.steady(); err != nil {
@@ -177,10 +203,7 @@ func (s *Sentinels) steady() error {
 func (s *Sentinels) unsteady() error {
 	ctx := context.Background()
 	master := ""
-	for _, one := range s.sentinels {
-		if !one.alive() {
-			continue
-		}
+	for _, one := range living(s.sentinels) {
 		addr, ok := masterOf(one)
 		if !ok || (master != "" && addr != master) {
 			return errors.New("the Sentinels do not agree on the master")
@@ -191,14 +214,15 @@ func (s *Sentinels) unsteady() error {
 			return err
 		}
 		about := pairs(reply)
-		if about["num-other-sentinels"] != "2" || about["num-slaves"] != "2" || about["flags"] != "master" {
+		// A master that is dead or paused is "master,disconnected", "s_down,master" and the like.
+		if about["num-other-sentinels"] != "2" || about["num-slaves"] != "2" || s.lives(addr) && about["flags"] != "master" {
 			return fmt.Errorf("a Sentinel sees %v", about)
 		}
 	}
-	for _, server := range s.servers {
-		if !server.alive() {
-			continue
-		}
+	if master == "" {
+		return errors.New("no Sentinel is alive")
+	}
+	for _, server := range living(s.servers) {
 		role, err := server.admin().Do(ctx, "role").Slice()
 		if err != nil || len(role) == 0 {
 			return errors.New("a server does not tell its role")
@@ -206,21 +230,29 @@ func (s *Sentinels) unsteady() error {
 		if is := role[0] == "master"; is != (server.Addr() == master) {
 			return fmt.Errorf("%s says that it is %v", server.Addr(), role[0])
 		}
-		if role[0] != "master" && !linkUp(ctx, server) {
+		if role[0] != "master" && s.lives(master) && !linkUp(ctx, server) {
 			return errors.New("a replica is not in step")
 		}
 	}
 	return nil
 }
 
-// Promote fails over once, by hand, to a replica, and waits until the Sentinels agree; the old master may be alive or dead.
-// It returns the new master.
+func (s *Sentinels) lives(addr string) bool {
+	return slices.ContainsFunc(living(s.servers), func(one *Server) bool { return one.Addr() == addr })
+}
+
+// Promote fails over once, by hand, to a replica, and waits until the Sentinels agree; the old master may be alive or dead, and
+// of the Sentinels one that lives is enough: those that are dead or paused are left out. It returns the new master.
 func (s *Sentinels) Promote(tb testing.TB) *Server {
 	tb.Helper()
 	old := s.Master()
+	if old == nil {
+		tb.Fatalf("redistest: promote: no Sentinel that lives knows a master of these servers")
+		return nil
+	}
 	ctx := context.Background()
 	Poll(tb, "a Sentinel begins the failover", func() bool {
-		for _, one := range s.sentinels {
+		for _, one := range living(s.sentinels) {
 			err := one.admin().Do(ctx, "sentinel", "failover", MasterName).Err()
 			if err == nil {
 				return true
@@ -232,9 +264,9 @@ func (s *Sentinels) Promote(tb testing.TB) *Server {
 		return false
 	})
 	var master *Server
-	Poll(tb, "all Sentinels agree on a new master", func() bool {
+	Poll(tb, "the Sentinels agree on a new master", func() bool {
 		master = nil
-		for _, one := range s.sentinels {
+		for _, one := range living(s.sentinels) {
 			addr, ok := masterOf(one)
 			if !ok || addr == old.Addr() {
 				return false
@@ -273,9 +305,7 @@ func pairs(reply any) map[string]string {
 }
 
 func (s *Sentinels) close() {
-	for _, c := range s.clients {
-		_ = c.Close()
-	}
+	s.clients.close()
 	for _, one := range append(append([]*Server(nil), s.sentinels...), s.servers...) {
 		if one != nil {
 			one.close()

@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,30 +29,53 @@ type ServerOptions struct {
 	Sentinel string
 }
 
-// Server is one redis-server process.
+// Server is one redis-server process, or a test's handle of one that tests share.
 type Server struct {
+	*process
+	clients *clients
+}
+
+// process is what all handles of a server share.
+type process struct {
 	dir     string
 	port    int
+	bus     int // of a cluster's node: its peers look for it there, also when it was restarted
 	opts    ServerOptions
 	cluster bool
 
-	certs *certificates
+	certs  *certificates
+	master *certificates // of a replica whose master listens with TLS
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
 	exited  chan struct{}
 	paused  bool
-	clients []*redis.Client
 	control *redis.Client
 }
 
+// handle is the server for one test, at whose end the clients that it made are closed.
+func (s *Server) handle(tb testing.TB) *Server {
+	tb.Helper()
+	h := &Server{process: s.process, clients: &clients{parent: s.clients}}
+	tb.Cleanup(h.clients.close)
+	return h
+}
+
+func handles(tb testing.TB, all []*Server) []*Server {
+	tb.Helper()
+	var hs []*Server
+	for _, s := range all {
+		hs = append(hs, s.handle(tb))
+	}
+	return hs
+}
+
 // admin is the client with which the server is looked after.
-func (s *Server) admin() *redis.Client {
+func (s *process) admin() *redis.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.control == nil {
 		s.control = redis.NewClient(s.options())
-		s.clients = append(s.clients, s.control)
 	}
 	return s.control
 }
@@ -72,31 +96,44 @@ func NewServer(tb testing.TB, opts ServerOptions) *Server {
 const attempts = 10
 
 func newServer(bin string, opts ServerOptions, cluster bool) (*Server, error) {
-	// A socket's path has at most 107 bytes, and TMPDIR may be long.
-	root := os.TempDir()
-	if len(root) > 60 {
-		root = "/tmp"
-	}
-	dir, err := os.MkdirTemp(root, "rt")
-	if err != nil {
+	return newServerOf(bin, &process{opts: opts, cluster: cluster})
+}
+
+func newServerOf(bin string, p *process) (*Server, error) {
+	var err error
+	if p.dir, err = newFolder(); err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, opts: opts, cluster: cluster}
-	if opts.TLS {
-		if s.certs, err = newCertificates(dir); err != nil {
-			return nil, err
+	s := &Server{process: p, clients: &clients{}}
+	if err := s.first(bin); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// first starts a server that has no ports yet.
+func (s *process) first(bin string) error {
+	var err error
+	if s.opts.TLS && s.certs == nil {
+		if s.certs, err = newCertificates(s.dir); err != nil {
+			return err
 		}
 	}
 	for range attempts {
 		if s.port, err = freePort(); err != nil {
-			break
+			return err
 		}
-		if err = s.start(bin); err == nil {
-			return s, nil
+		if s.cluster {
+			if s.bus, err = freePort(); err != nil {
+				return err
+			}
+		}
+		if err = s.start(bin); !errors.Is(err, errPortTaken) {
+			return err
 		}
 	}
-	_ = os.RemoveAll(dir)
-	return nil, err
+	return err
 }
 
 var (
@@ -129,7 +166,7 @@ func freePort() (int, error) {
 	return 0, errors.New("redistest: no free port")
 }
 
-func (s *Server) args() ([]string, error) {
+func (s *process) args() ([]string, error) {
 	if s.opts.Sentinel != "" {
 		conf := filepath.Join(s.dir, "sentinel.conf")
 		if _, err := os.Stat(conf); err != nil { // a restarted Sentinel goes on with what it knew
@@ -152,40 +189,71 @@ func (s *Server) args() ([]string, error) {
 			"--tls-ca-cert-file", s.certs.ca, "--tls-auth-clients", "yes",
 		)
 	}
-	if s.cluster {
-		bus, err := freePort()
-		if err != nil {
-			return nil, err
+	if m := s.master; m != nil {
+		if !s.opts.TLS { // Redis wants a certificate to listen with, even where it does not
+			args = append(args, "--tls-cert-file", m.serverCert, "--tls-key-file", m.serverKey, "--tls-ca-cert-file", m.ca)
 		}
-		args = append(args, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", strconv.Itoa(bus))
+		args = append(args, "--tls-replication", "yes", "--tls-client-cert-file", m.clientCert, "--tls-client-key-file", m.clientKey)
+	}
+	if s.cluster {
+		args = append(args, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", strconv.Itoa(s.bus))
 	}
 	return append(args, s.opts.Args...), nil
 }
 
-func (s *Server) log() string { return filepath.Join(s.dir, "log") }
+func (s *process) log() string { return filepath.Join(s.dir, "log") }
 
-// start runs the process and waits until it answers.
-func (s *Server) start(bin string) error {
+// errPortTaken: another program has the port, or, as the port of its own end, a connection.
+var errPortTaken = errors.New("the port is taken")
+
+// start runs the process, waits until it answers, and makes its users. Nothing runs if it fails.
+func (s *process) start(bin string) error {
+	client := redis.NewClient(s.options()) // a new one: it has no connections to a process that is gone
+	defer func() { _ = client.Close() }()
+	if err := s.run(bin, client); err != nil {
+		return err
+	}
+	for _, user := range s.opts.Users {
+		args := []any{"acl", "setuser"}
+		for _, word := range splitWords(user) {
+			args = append(args, word)
+		}
+		if err := client.Do(context.Background(), args...).Err(); err != nil {
+			s.kill()
+			return fmt.Errorf("user %q: %w", user, err)
+		}
+	}
+	return nil
+}
+
+func (s *process) run(bin string, client *redis.Client) error {
 	args, err := s.args()
 	if err != nil {
 		return err
 	}
 	cmd := exec.Command(bin, args...) //nolint:noctx // it outlives the test that happens to start it
 	cmd.Dir = s.dir
-	if err := start(cmd); err != nil {
+	// Both what it logs and what it says of its arguments, before there is a log; of this start alone.
+	said := []string{s.log(), filepath.Join(s.dir, "output")}
+	for _, path := range said {
+		_ = os.Remove(path)
+	}
+	output, err := os.Create(said[1])
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = output, output
+	err = start(cmd)
+	_ = output.Close()
+	if err != nil {
 		return err
 	}
 	exited := make(chan struct{})
-	go func() {
-		_ = cmd.Wait()
-		close(exited)
-	}()
+	go reap(cmd, exited)
 	s.mu.Lock()
 	s.cmd, s.exited, s.paused = cmd, exited, false
 	s.mu.Unlock()
 
-	client := redis.NewClient(s.options())
-	defer func() { _ = client.Close() }()
 	for deadline := time.Now().Add(PollFor); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		err := client.Ping(ctx).Err()
@@ -195,29 +263,28 @@ func (s *Server) start(bin string) error {
 		}
 		select {
 		case <-exited:
-			text, _ := os.ReadFile(s.log())
-			return fmt.Errorf("redis-server on port %d ended: %.1000s", s.port, text)
+			var text []byte
+			for _, path := range said {
+				more, _ := os.ReadFile(path)
+				text = append(text, more...)
+			}
+			err := fmt.Errorf("redis-server on port %d ended: %.3000s", s.port, text)
+			if bytes.Contains(text, []byte("Address already in use")) {
+				err = fmt.Errorf("%w: %w", errPortTaken, err)
+			}
+			return err
 		case <-time.After(2 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			_ = cmd.Process.Kill()
+			s.kill()
 			return fmt.Errorf("redis-server on port %d does not answer: %w", s.port, err)
-		}
-	}
-	for _, user := range s.opts.Users {
-		args := []any{"acl", "setuser"}
-		for _, word := range splitWords(user) {
-			args = append(args, word)
-		}
-		if err := client.Do(context.Background(), args...).Err(); err != nil {
-			return fmt.Errorf("user %q: %w", user, err)
 		}
 	}
 	return nil
 }
 
 // options reach the server by its fastest way, with patience.
-func (s *Server) options() *redis.Options {
+func (s *process) options() *redis.Options {
 	o := &redis.Options{
 		Network: "unix", Addr: s.Socket(), DialTimeout: 20 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
 		PoolTimeout: 60 * time.Second, PoolSize: 32, MaxRetries: -1, DialerRetries: 1,
@@ -229,20 +296,20 @@ func (s *Server) options() *redis.Options {
 }
 
 // Addr is the TCP address, with TLS if the server was started so.
-func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *process) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
 // Socket is the path of the unix socket.
-func (s *Server) Socket() string { return filepath.Join(s.dir, "s") }
+func (s *process) Socket() string { return filepath.Join(s.dir, "s") }
 
 // Pid is the process.
-func (s *Server) Pid() int {
+func (s *process) Pid() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cmd.Process.Pid
 }
 
 // Client returns a client on the unix socket, with generous time-outs and go-redis's usual retries, which mod may change.
-// It is closed when the server is stopped.
+// It is closed at the end of the test; after the test's own cleanups, if those were registered later than the server.
 func (s *Server) Client(mod ...func(*redis.Options)) *redis.Client {
 	o := s.options()
 	o.MaxRetries, o.DialerRetries = 0, 0
@@ -250,14 +317,12 @@ func (s *Server) Client(mod ...func(*redis.Options)) *redis.Client {
 		change(o)
 	}
 	client := redis.NewClient(o)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.clients = append(s.clients, client)
+	s.clients.keep(client)
 	return client
 }
 
 // TCP makes Client connect over TCP, with the certificates of a server that was started with TLS.
-func (s *Server) TCP(o *redis.Options) {
+func (s *process) TCP(o *redis.Options) {
 	o.Network, o.Addr = "tcp", s.Addr()
 	if s.certs != nil {
 		o.TLSConfig = s.certs.client
@@ -265,25 +330,32 @@ func (s *Server) TCP(o *redis.Options) {
 }
 
 // Kill ends the process at once, by SIGKILL.
-func (s *Server) Kill() {
+func (s *process) Kill() { s.kill() }
+
+func (s *process) kill() {
 	s.mu.Lock()
 	cmd, exited := s.cmd, s.exited
 	s.mu.Unlock()
+	if cmd == nil {
+		return // it never ran
+	}
 	_ = cmd.Process.Kill()
 	<-exited
 }
 
-// Pause stops the process in the middle of what it does, by SIGSTOP: its connections stay, and nothing answers.
-func (s *Server) Pause() {
+// Pause stops the process in the middle of what it does, by SIGSTOP: its connections stay, and nothing answers. It panics
+// where that cannot be, on a system without signals or a server that does not run: the test would go on against one that answers.
+func (s *process) Pause() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.stopProcess(); err == nil {
-		s.paused = true
+	if err := s.stopProcess(); err != nil {
+		panic(fmt.Sprintf("redistest: pause: %v", err))
 	}
+	s.paused = true
 }
 
 // Resume lets a paused process go on.
-func (s *Server) Resume() {
+func (s *process) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.paused {
@@ -293,7 +365,8 @@ func (s *Server) Resume() {
 }
 
 // Stop ends the process as an operator would, by SHUTDOWN.
-func (s *Server) Stop() {
+func (s *process) Stop() {
+	s.Resume()
 	client := redis.NewClient(s.options())
 	_ = client.ShutdownNoSave(context.Background()).Err() // its connection ends without a reply
 	_ = client.Close()
@@ -301,27 +374,28 @@ func (s *Server) Stop() {
 }
 
 // Restart starts a stopped or killed server again, on the same port and socket, with nothing in it.
-func (s *Server) Restart(tb testing.TB) {
+// If another program has the port meanwhile, it waits for up to [PollFor].
+func (s *process) Restart(tb testing.TB) {
 	tb.Helper()
-	s.Kill()
-	var err error
-	for range attempts {
-		if err = s.start(Binary(tb)); err == nil {
-			return
+	if err := s.restart(Binary(tb)); err != nil {
+		tb.Fatalf("redistest: restart: %v", err)
+	}
+}
+
+func (s *process) restart(bin string) error {
+	s.kill()
+	for deadline := time.Now().Add(PollFor); ; pause() {
+		err := s.start(bin)
+		if !errors.Is(err, errPortTaken) || time.Now().After(deadline) {
+			return err
 		}
 	}
-	tb.Fatalf("redistest: restart: %v", err)
 }
 
 // close ends everything that belongs to the server.
 func (s *Server) close() {
-	s.mu.Lock()
-	clients := s.clients
-	s.clients = nil
-	s.mu.Unlock()
-	for _, c := range clients {
-		_ = c.Close()
-	}
-	s.Kill()
-	_ = os.RemoveAll(s.dir)
+	s.clients.close()
+	_ = s.admin().Close()
+	s.kill()
+	removeFolder(s.dir)
 }

@@ -6,5 +6,5 @@ import "errors"
 
 var errNoSignals = errors.New("redistest: processes cannot be paused on this system")
 
-func (s *Server) stopProcess() error     { return errNoSignals }
-func (s *Server) continueProcess() error { return errNoSignals }
+func (s *process) stopProcess() error     { return errNoSignals }
+func (s *process) continueProcess() error { return errNoSignals }

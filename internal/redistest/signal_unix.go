@@ -4,5 +4,5 @@ package redistest
 
 import "syscall"
 
-func (s *Server) stopProcess() error     { return s.cmd.Process.Signal(syscall.SIGSTOP) }
-func (s *Server) continueProcess() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
+func (s *process) stopProcess() error     { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+func (s *process) continueProcess() error { return s.cmd.Process.Signal(syscall.SIGCONT) }

@@ -5,7 +5,8 @@
 --     | 'near', score, stored name, size: the place of that row, size rows before it and size from it on;
 --       with an empty stored name the place is before all of that score
 --     | 'byscore', best, worst, limit (-1 = all)
---     | 'after', score, stored name, size: what follows that row
+--     | 'after', score, stored name, size: what follows that row; under Competition the place is how many are better
+--       than that score
 -- Returns {rows of the board, 0-based position of the first row, extra, rows with scores, place}, or 'missing'. extra
 -- is what the first row's rank (Competition, Dense) or the last one's (Modified) needs.
 local mode = ARGV[1]
@@ -41,6 +42,9 @@ elseif mode == 'after' then
     first = first + 1
   end
   last = first + tonumber(ARGV[4]) - 1
+  if RANKING == 'competition' then
+    at = better(S, ARGV[2])
+  end
 else
   if ARGV[2] ~= '+inf' and ARGV[2] ~= '-inf' then
     first = better(S, ARGV[2])

@@ -1,0 +1,18 @@
+-- Finds or gives the number of a name.
+--
+-- KEYS[1]   hash: "=" .. name holds its number, "#" .. number holds its name
+-- ARGV[1]   the name
+-- ARGV[2]   how many numbers there are
+--
+-- Returns the number as text. Errors: WRONGTYPE (of HGET), FULL.
+local number = redis.call('HGET', KEYS[1], '=' .. ARGV[1])
+if number then
+  return number
+end
+local next = redis.call('HLEN', KEYS[1]) / 2
+if next >= tonumber(ARGV[2]) then
+  return redis.error_reply('FULL there are no more numbers')
+end
+number = string.format('%.0f', next)
+redis.call('HSET', KEYS[1], '=' .. ARGV[1], number, '#' .. number, ARGV[1])
+return number

@@ -1,0 +1,215 @@
+package checkin
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/larder-go/larder/calendar"
+	"github.com/larder-go/larder/internal/once"
+)
+
+// Result is what a change has done.
+type Result struct {
+	// Day is the day that was to be changed.
+	Day calendar.Day
+	// New says that the day was not checked in before. Of any number of concurrent calls for one day, one gets it.
+	New bool
+	// Removed says that [Tracker.Undo] removed the day.
+	Removed bool
+	// Stats are those after the change, of the same moment.
+	Stats Stats
+	// Reached are the milestones that a streak has reached by this change, in ascending order: those above the length of
+	// each streak that the day is now part of, and not above the length of what it has made of them.
+	Reached []int
+}
+
+// CheckIn checks a user in for today: [Tracker.CheckInAt] of time.Now().
+func (t *Tracker) CheckIn(ctx context.Context, user string) (Result, error) {
+	return t.CheckInAt(ctx, user, time.Now())
+}
+
+// CheckInAt checks a user in for the day of a moment, and returns the streaks. One round trip, a script of one key a
+// year that is kept, O(years). It is sent once: see [ErrOutcomeUnknown].
+func (t *Tracker) CheckInAt(ctx context.Context, user string, at time.Time) (Result, error) {
+	r, err := t.change(ctx, user, nil, at, true)
+	if err != nil {
+		return Result{}, failed("check in", user, err)
+	}
+	return r, nil
+}
+
+// Backfill checks a user in for a day that is over: [Tracker.BackfillAt] of time.Now().
+func (t *Tracker) Backfill(ctx context.Context, user string, day calendar.Day) (Result, error) {
+	return t.BackfillAt(ctx, user, day, time.Now())
+}
+
+// BackfillAt checks a user in for a day from Options.Backfill days before the day of now to the day of now itself. Other
+// days are refused before anything is sent: [ErrInvalidDay] if there is no such day, [ErrFuture], [ErrTooOld]. A
+// milestone that two joined streaks reach is reported. One round trip, sent once, O(years).
+func (t *Tracker) BackfillAt(ctx context.Context, user string, day calendar.Day, now time.Time) (Result, error) {
+	r, err := t.change(ctx, user, &day, now, true)
+	if err != nil {
+		return Result{}, failed("backfill "+day.String(), user, err)
+	}
+	return r, nil
+}
+
+// Undo removes a check-in: [Tracker.UndoAt] of time.Now().
+func (t *Tracker) Undo(ctx context.Context, user string, day calendar.Day) (Result, error) {
+	return t.UndoAt(ctx, user, day, time.Now())
+}
+
+// UndoAt removes the check-in of a day, which has to be one that [Tracker.BackfillAt] takes. Result.Removed says whether
+// there was one. One round trip, sent once, O(years). A year without any day is removed as a whole.
+func (t *Tracker) UndoAt(ctx context.Context, user string, day calendar.Day, now time.Time) (Result, error) {
+	r, err := t.change(ctx, user, &day, now, false)
+	if err != nil {
+		return Result{}, failed("undo "+day.String(), user, err)
+	}
+	return r, nil
+}
+
+// change sets or clears a day; nil is the day of now.
+func (t *Tracker) change(ctx context.Context, user string, which *calendar.Day, now time.Time, set bool) (Result, error) {
+	if err := t.check(user); err != nil {
+		return Result{}, err
+	}
+	if which != nil && !which.Valid() {
+		return Result{}, ErrInvalidDay
+	}
+	w, err := t.window(now)
+	if err != nil {
+		return Result{}, err
+	}
+	skipped := t.skipped(w.first(), w.today)
+	day := w.today
+	if which != nil {
+		day = *which
+		if err := t.allowed(day, w, skipped); err != nil {
+			return Result{}, err
+		}
+	}
+	years, was, err := t.write(ctx, user, day, w, set)
+	if err != nil {
+		return Result{}, err
+	}
+	h := newHistory(w.first(), w.today, w.today.Year, years, skipped)
+	r := Result{Day: day, New: set && !was, Removed: !set && was, Stats: h.stats()}
+	if r.New && len(t.milestones) > 0 {
+		before, after := h.around(day)
+		for _, m := range t.milestones {
+			if max(before, after) < m && m <= before+1+after {
+				r.Reached = append(r.Reached, m)
+			}
+		}
+	}
+	return r, nil
+}
+
+// allowed says whether a valid day may be changed.
+func (t *Tracker) allowed(day calendar.Day, w window, skipped []calendar.Day) error {
+	if day.After(w.today) {
+		return fmt.Errorf("%w: today is %v", ErrFuture, w.today)
+	}
+	back := w.today.Sub(day)
+	for _, s := range skipped {
+		if s == day {
+			return fmt.Errorf("%w in %v", ErrInvalidDay, t.loc)
+		}
+		if s.After(day) {
+			back--
+		}
+	}
+	switch {
+	case day.Year < w.oldest:
+		return fmt.Errorf("%w: kept is what was in %d or later", ErrTooOld, w.oldest)
+	case back > t.backfill:
+		return fmt.Errorf("%w: %d days back, of at most %d", ErrTooOld, back, t.backfill)
+	}
+	return nil
+}
+
+// clocks is how far apart the clocks of this process and of the server may be, for a year that is stored to be there.
+const clocks = 30 * hours24
+
+// write sets or clears a day, and returns the retained years from the current one down, and what the day was.
+func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, w window, set bool) ([]string, bool, error) {
+	bit, value, expiry, near := day.YearDay()-1, "0", "", "0"
+	if set {
+		value = "1"
+	}
+	if at, ok := t.expiry(day.Year); ok {
+		expiry = strconv.FormatInt(at, 10)
+		if time.UnixMilli(at).Before(time.Now().Add(clocks)) {
+			near = "1"
+		}
+	}
+	keys := t.yearKeys(user, w.today.Year, w.oldest)
+	own := w.today.Year - day.Year
+	keys[0], keys[own] = keys[own], keys[0] // the script writes the first
+	var others []string
+	reply, err := writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near)
+	if once.Code(err) == "TRYAGAIN" && len(keys) > 1 && !once.IsUnknown(err) {
+		// The slot is on the move, and has keys on both nodes. Each can be asked for by itself; the others first, so
+		// that a foreign type among them is found before anything is written.
+		if others, err = gets(ctx, t.rdb, keys[1:]); err != nil {
+			return nil, false, err
+		}
+		keys = keys[:1]
+		reply, err = writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	years, was, err := written(reply, len(keys))
+	if err != nil {
+		return nil, false, err
+	}
+	years = append(years, others...)
+	years[0] = with(years[0], bit, set)
+	years[0], years[own] = years[own], years[0]
+	return years, was, nil
+}
+
+// written takes the reply of the script apart that writes.
+func written(reply any, n int) (years []string, was bool, err error) {
+	all, ok := reply.([]any)
+	if !ok || len(all) != n+1 {
+		return nil, false, fmt.Errorf("unexpected reply of %T", reply)
+	}
+	bit, ok := all[n].(int64)
+	if !ok {
+		return nil, false, fmt.Errorf("unexpected bit of %T", all[n])
+	}
+	years, err = texts(all[:n])
+	return years, bit == 1, err
+}
+
+// with returns a year with a day set or cleared.
+func with(year string, bit int, set bool) string {
+	b := make([]byte, max(len(year), bit/8+1))
+	copy(b, year)
+	if mask := byte(0x80 >> (bit % 8)); set {
+		b[bit/8] |= mask
+	} else {
+		b[bit/8] &^= mask
+	}
+	return string(b)
+}
+
+// texts makes strings of a reply, "" of nil.
+func texts(all []any) ([]string, error) {
+	out := make([]string, len(all))
+	for i, v := range all {
+		switch v := v.(type) {
+		case nil:
+		case string:
+			out[i] = v
+		default:
+			return nil, fmt.Errorf("unexpected year of %T", v)
+		}
+	}
+	return out, nil
+}

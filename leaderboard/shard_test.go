@@ -1,0 +1,309 @@
+package leaderboard_test
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/larder-go/larder/internal/redistest"
+	"github.com/larder-go/larder/leaderboard"
+)
+
+// TestShardsAgreeWithOne: a large board of several shards answers as one of one shard does, at every depth, with even
+// and with very uneven scores.
+func TestShardsAgreeWithOne(t *testing.T) {
+	const n = 4000
+	ctx := t.Context()
+	rdb := redistest.Standalone(t)
+	for name, score := range map[string]func(i int, rnd *rand.Rand) float64{
+		"even":  func(i int, _ *rand.Rand) float64 { return float64(i) },
+		"ties":  func(_ int, rnd *rand.Rand) float64 { return float64(rnd.IntN(20)) },
+		"one":   func(int, *rand.Rand) float64 { return 7 },
+		"steep": func(_ int, rnd *rand.Rand) float64 { return rnd.ExpFloat64() * rnd.ExpFloat64() * 1e9 },
+	} {
+		for _, ranking := range []leaderboard.Ranking{leaderboard.Ordinal, leaderboard.Competition, leaderboard.Modified} {
+			for _, shards := range []int{2, 8} {
+				rnd := rand.New(rand.NewPCG(uint64(shards), 5))
+				opts := leaderboard.Options{
+					Namespace: fmt.Sprint(t.Name(), name, ranking, shards), Ranking: ranking,
+					Order: leaderboard.Order(rnd.IntN(2)), Ties: leaderboard.Ties(rnd.IntN(2)),
+				}
+				one := newBoard(t, rdb, "one", opts)
+				opts.Shards = shards
+				many := newBoard(t, rdb, "many", opts)
+				entries := make([]leaderboard.Submission, n)
+				for i := range entries {
+					entries[i] = leaderboard.Submission{Member: fmt.Sprint("m", i), Score: score(i, rnd), At: base.Add(time.Duration(rnd.IntN(100)) * time.Millisecond)}
+				}
+				for _, b := range []*leaderboard.Board{one, many} {
+					got, err := b.SubmitEntries(ctx, slices.Values(entries))
+					require.NoError(t, err)
+					require.EqualValues(t, n, got)
+				}
+				same := func(what string, call func(b *leaderboard.Board) ([]leaderboard.Entry, error)) {
+					t.Helper()
+					want, err := call(one)
+					require.NoError(t, err)
+					got, err := call(many)
+					require.NoError(t, err)
+					require.Equal(t, want, got, "%s of %s", what, opts.Namespace)
+				}
+				for _, first := range []int64{1, 2, 990, 995, 1001, 1777, 2000, 3000, 3990, 3999, 4000, 4001, 9000} {
+					for _, size := range []int64{1, 20, 2500} {
+						same(fmt.Sprint("range ", first, size), func(b *leaderboard.Board) ([]leaderboard.Entry, error) { return b.Range(ctx, first, first+size-1) })
+					}
+				}
+				for range 10 {
+					member, at, size := fmt.Sprint("m", rnd.IntN(n)), score(rnd.IntN(n), rnd), rnd.IntN(60)
+					same("around", func(b *leaderboard.Board) ([]leaderboard.Entry, error) { return b.Around(ctx, member, size) })
+					same("around score", func(b *leaderboard.Board) ([]leaderboard.Entry, error) { return b.AroundScore(ctx, at, size) })
+					same("by score", func(b *leaderboard.Board) ([]leaderboard.Entry, error) { return b.ByScore(ctx, at-1, at+1, size) })
+					same("get", func(b *leaderboard.Board) ([]leaderboard.Entry, error) { return b.GetMany(ctx, member, "nobody") })
+				}
+				want, err := one.Trim(ctx, 1234)
+				require.NoError(t, err)
+				got, err := many.Trim(ctx, 1234)
+				require.NoError(t, err)
+				require.Equal(t, want, got)
+				require.Equal(t, each(t, one, nil), each(t, many, nil))
+			}
+		}
+	}
+}
+
+// TestShardRoundTrips: one fan-out, two where a member's own row must be known first; a deep page takes some.
+func TestShardRoundTrips(t *testing.T) {
+	ctx := t.Context()
+	rdb := redistest.StandaloneServer(t).Client()
+	for _, ranking := range []leaderboard.Ranking{leaderboard.Ordinal, leaderboard.Competition, leaderboard.Modified} {
+		b := newBoard(t, rdb, fmt.Sprint(t.Name(), ranking), leaderboard.Options{Shards: 4, Ranking: ranking})
+		fill(t, b, 3000)
+		for _, op := range operations {
+			if op.name != "clear" {
+				require.NoError(t, second(b.Submit(ctx, "ann", 1)))
+				require.NoError(t, op.call(ctx, b))
+			}
+		}
+		require.NoError(t, second(b.Page(ctx, 40, 50)))
+		fill(t, b, 3000)
+		c := count(rdb)
+		for _, op := range operations {
+			require.NoError(t, second(b.Submit(ctx, "ann", 1)))
+			c.take()
+			want := 1
+			switch op.name {
+			case "clear":
+				continue
+			case "submit", "submit at", "increment", "increment at", "get", "get many", "percentile", "around":
+				want = 2
+			case "trim", "all":
+				want = 10
+			}
+			require.NoError(t, op.call(ctx, b), op.name)
+			trips, commands := c.take()
+			if want == 10 {
+				assert.LessOrEqual(t, trips, want, op.name)
+			} else {
+				assert.Equal(t, want, trips, "%s: %v", op.name, commands)
+			}
+			fill(t, b, 3000)
+		}
+		c.take()
+		require.NoError(t, second(b.Page(ctx, 40, 50)))
+		trips, _ := c.take()
+		assert.LessOrEqual(t, trips, 5)
+		c.take()
+		require.NoError(t, b.Clear(ctx))
+		trips, _ = c.take()
+		assert.Equal(t, 2, trips)
+	}
+}
+
+// TestShardReadsWriteNothing: readers leave every key as it is, and no other behind.
+func TestShardReadsWriteNothing(t *testing.T) {
+	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
+		b := newBoard(t, e.Client, "reads", leaderboard.Options{Namespace: e.Namespace, Shards: 3, Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Modified})
+		submit(t, b, map[string]float64{"ann": 1, "bob": 1, "carol": 2, "dan": 3})
+		c := &counter{}
+		e.Client.AddHook(c)
+		before := dumpKeys(t, e)
+		for _, op := range operations {
+			if !op.write {
+				require.NoError(t, op.call(t.Context(), b))
+			}
+		}
+		assert.Equal(t, before, dumpKeys(t, e))
+	})
+}
+
+// TestShardCapUnderConcurrency: callers at once may exceed the Cap for a moment; what stays are the best.
+func TestShardCapUnderConcurrency(t *testing.T) {
+	redistest.On(t, []redistest.Kind{redistest.KindStandalone, redistest.KindClusterAutoPipeline}, func(t *testing.T, e redistest.Env) {
+		ctx := t.Context()
+		b := newBoard(t, e.Client, "cap", leaderboard.Options{Namespace: e.Namespace, Shards: 3, Cap: 10})
+		var wg sync.WaitGroup
+		for caller := range 6 {
+			wg.Go(func() {
+				for i := range 20 {
+					res, err := b.Submit(ctx, fmt.Sprintf("m%d-%d", caller, i), float64(20*caller+i))
+					if assert.NoError(t, err) && res.Rank == 0 {
+						assert.False(t, res.Applied)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		require.NoError(t, second(b.Submit(ctx, "last", -1)))
+		n, err := b.Len(ctx)
+		require.NoError(t, err)
+		assert.LessOrEqual(t, n, int64(10))
+		top, err := b.Top(ctx, 3)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"m5-19", "m5-18", "m5-17"}, names(top))
+		require.NoError(t, second(b.SubmitMany(ctx, func(yield func(string, float64) bool) {
+			for i := range 100 {
+				if !yield(fmt.Sprint("x", i), float64(1000+i)) {
+					return
+				}
+			}
+		})))
+		all := each(t, b, nil)
+		require.Len(t, all, 10)
+		assert.Equal(t, 1099.0, all[0].Score)
+		assert.Equal(t, 1090.0, all[9].Score)
+	})
+}
+
+// TestShardSeasons: going to and fro between seasons asks for nothing twice.
+func TestShardSeasons(t *testing.T) {
+	ctx := t.Context()
+	rdb := redistest.StandaloneServer(t).Client()
+	b := newBoard(t, rdb, t.Name(), leaderboard.Options{Shards: 3, Period: 3 /* Weekly */})
+	seasons := []time.Time{base, base.AddDate(0, 0, 7), base.AddDate(0, 0, 14)}
+	for _, at := range seasons {
+		for _, member := range members {
+			require.NoError(t, second(b.SubmitAt(ctx, member, 1, at)))
+		}
+		require.NoError(t, second(b.At(at).Top(ctx, 1)))
+	}
+	c := count(rdb)
+	for range 3 {
+		for _, at := range seasons {
+			require.NoError(t, second(b.SubmitAt(ctx, "ann", 1, at)))
+			require.NoError(t, second(b.At(at).Top(ctx, 1)))
+		}
+	}
+	trips, _ := c.take()
+	assert.Equal(t, 3*3*3, trips)
+}
+
+// TestShardForeignType: the error names the key and the shard, whichever of them it is.
+func TestShardForeignType(t *testing.T) {
+	ctx := t.Context()
+	rdb := redistest.Standalone(t)
+	b := newBoard(t, rdb, "foreign", leaderboard.Options{Namespace: t.Name(), Shards: 3})
+	for _, member := range members {
+		require.NoError(t, second(b.Submit(ctx, member, 1)))
+	}
+	key := t.Name() + ":leaderboard:{foreign:2}:all:scores-of3"
+	require.NoError(t, rdb.Del(ctx, key).Err())
+	require.NoError(t, rdb.Set(ctx, key, "mine", 0).Err())
+	for _, op := range operations {
+		if op.name == "data" || op.name == "set data" || op.name == "clear" || strings.HasPrefix(op.name, "remove") || op.name == "submit many" || op.name == "submit entries" {
+			continue
+		}
+		err := op.call(ctx, b)
+		require.ErrorIs(t, err, leaderboard.ErrWrongType, op.name)
+		assert.Contains(t, err.Error(), "shard 2", op.name)
+		assert.Contains(t, err.Error(), key, op.name)
+	}
+	assert.Equal(t, "mine", rdb.Get(ctx, key).Val())
+}
+
+// TestShardMasterGone: with one of three masters dead or hanging, errors name its shards, and nothing wrong is returned: what
+// needs only the others goes on.
+func TestShardMasterGone(t *testing.T) {
+	ctx := t.Context()
+	cluster := redistest.NewCluster(t)
+	impatient := func(o *redis.ClusterOptions) {
+		o.MaxRedirects, o.MaxRetries = 1, -1
+		o.DialerRetries = 1
+		o.ReadTimeout, o.WriteTimeout = 3*time.Second, 3*time.Second
+		o.ContextTimeoutEnabled = true
+	}
+	rdb := cluster.Client(impatient)
+	opts := leaderboard.Options{Shards: 6, Ties: leaderboard.EarliestFirst}
+	plain := newBoard(t, rdb, "gone", opts)
+	ap, err := cluster.Client(impatient).AutoPipeline()
+	require.NoError(t, err)
+	boards := []*leaderboard.Board{plain, newBoard(t, ap, "gone", opts)}
+	var entries []leaderboard.Submission
+	for i := range 60 {
+		entries = append(entries, leaderboard.Submission{Member: fmt.Sprint("m", i), Score: float64(i), At: base})
+	}
+	require.NoError(t, second(plain.SubmitEntries(ctx, slices.Values(entries))))
+	require.NoError(t, second(boards[1].Get(ctx, "m1")))
+
+	dead := cluster.MasterOf("leaderboard:{gone:0}:all:scores-of6")
+	lost := map[int]bool{}
+	for i := range 6 {
+		lost[i] = cluster.MasterOf(fmt.Sprintf("leaderboard:{gone:%d}:all:scores-of6", i)) == dead
+	}
+	dead.Kill()
+	for _, b := range boards {
+		for _, op := range operations {
+			switch op.name {
+			case "top", "range", "page", "around score", "by score", "count", "len", "all", "trim":
+				err := op.call(ctx, b)
+				require.Error(t, err, op.name)
+				named := false
+				for i := range 6 {
+					if strings.Contains(err.Error(), fmt.Sprintf("shard %d", i)) {
+						named = true
+						assert.Truef(t, lost[i], "%s: %v", op.name, err)
+					}
+				}
+				assert.True(t, named, "%s: %v", op.name, err)
+			}
+		}
+		for i := range 8 {
+			member := fmt.Sprint("m", i)
+			_, err := b.Get(ctx, member)
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), "shard ")
+			require.NotErrorIs(t, err, leaderboard.ErrNotFound)
+			res, err := b.Submit(ctx, member, float64(i))
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), "shard ")
+			if res.Member != "" { // stored, where its own shard lives
+				require.ErrorIs(t, err, leaderboard.ErrRankUnknown)
+				assert.Zero(t, res.Rank)
+				assert.Equal(t, float64(i), res.Score)
+			}
+		}
+	}
+	n, err := plain.RemoveByScore(ctx, 0, 100)
+	require.Error(t, err, "what was removed is counted, and the shards that were not reached are named")
+	assert.Positive(t, n)
+	assert.Less(t, n, int64(60))
+	assert.Contains(t, err.Error(), "shard ")
+}
+
+// TestShardOrder: All of a sharded board is in order, and complete.
+func TestShardOrder(t *testing.T) {
+	b := newBoard(t, redistest.Standalone(t), t.Name(), leaderboard.Options{Shards: 5, Ranking: leaderboard.Competition})
+	fill(t, b, 2600)
+	all := each(t, b, nil)
+	require.Len(t, all, 2600)
+	assert.True(t, slices.IsSortedFunc(all, func(x, y leaderboard.Entry) int { return cmp.Compare(x.Rank, y.Rank) }))
+}

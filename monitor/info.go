@@ -1,0 +1,134 @@
+package monitor
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// fields are the lines of an INFO reply by name. Names are unique across sections, so that sections are not kept.
+type fields map[string]string
+
+// parseInfo reads an INFO reply. Whatever it does not understand it leaves out: a proxy or a managed service may answer
+// with anything, and a line that cannot be read is a figure that is not known. A name that comes twice keeps its first text.
+func parseInfo(text string) fields {
+	f := make(fields, strings.Count(text, "\n")+1)
+	for len(text) > 0 {
+		line := text
+		if i := strings.IndexByte(text, '\n'); i >= 0 {
+			line, text = text[:i], text[i+1:]
+		} else {
+			text = ""
+		}
+		line = strings.TrimSuffix(line, "\r")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		i := strings.IndexByte(line, ':')
+		if i <= 0 {
+			continue
+		}
+		if _, twice := f[line[:i]]; !twice {
+			f[line[:i]] = line[i+1:]
+		}
+	}
+	return f
+}
+
+func (f fields) text(name string) Value[string] {
+	if s, ok := f[name]; ok {
+		return Known(s)
+	}
+	return Value[string]{}
+}
+
+func (f fields) int(name string) Value[int64] {
+	s, ok := f[name]
+	if !ok {
+		return Value[int64]{}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return Value[int64]{}
+	}
+	return Known(n)
+}
+
+// count is a number that is never negative: -1 is how Redis says "not yet".
+func (f fields) count(name string) Value[int64] {
+	v := f.int(name)
+	if v.v < 0 {
+		return Value[int64]{}
+	}
+	return v
+}
+
+func (f fields) float(name string) Value[float64] {
+	s, ok := f[name]
+	if !ok {
+		return Value[float64]{}
+	}
+	return parseFloat(strings.TrimSuffix(s, "%"))
+}
+
+func parseFloat(s string) Value[float64] {
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return Value[float64]{}
+	}
+	return Known(n)
+}
+
+func (f fields) bool(name string) Value[bool] {
+	switch f[name] {
+	case "1":
+		return Known(true)
+	case "0":
+		return Known(false)
+	}
+	return Value[bool]{}
+}
+
+// is tells whether a field has the text; a missing one is not known.
+func (f fields) is(name, text string) Value[bool] {
+	s, ok := f[name]
+	if !ok {
+		return Value[bool]{}
+	}
+	return Known(s == text)
+}
+
+// duration reads a whole number of units; -1 is not known, and so is what a Duration cannot hold.
+func (f fields) duration(name string, unit time.Duration) Value[time.Duration] {
+	n, ok := f.int(name).Get()
+	if !ok || n < 0 || n > math.MaxInt64/int64(unit) {
+		return Value[time.Duration]{}
+	}
+	return Known(time.Duration(n) * unit)
+}
+
+// list reads "a=1,b=2" lines, as keyspace, commandstats and replicas have them. A part without "=" is left out.
+func parseList(s string) fields {
+	f := make(fields, 8)
+	for part := range strings.SplitSeq(s, ",") {
+		if name, value, ok := strings.Cut(part, "="); ok && name != "" {
+			f[name] = value
+		}
+	}
+	return f
+}
+
+// hasSection tells whether the reply has the header, at the beginning of a line.
+func hasSection(text, name string) bool {
+	for rest := text; ; {
+		i := strings.Index(rest, "# "+name)
+		if i < 0 {
+			return false
+		}
+		if i == 0 || rest[i-1] == '\n' {
+			return true
+		}
+		rest = rest[i+1:]
+	}
+}
