@@ -16,6 +16,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/pipeline"
@@ -475,6 +476,36 @@ func TestGetSeq(t *testing.T) {
 		}
 	}
 	require.Equal(t, 10, n)
+}
+
+// TestNoGoroutineOutlives: neither a sequence that is left early nor a context that
+// ends leaves one behind.
+func TestNoGoroutineOutlives(t *testing.T) {
+	rdb, _ := mini(t)
+	b := batcher(t, rdb, pipeline.Options{ChunkSize: 10})
+	ctx, cancel := context.WithCancel(t.Context())
+	keys := numbered("k", 500)
+	_, err := pipeline.Set(ctx, b, pairs(keys...), pipeline.SetOptions{})
+	require.NoError(t, err)
+	before := goleak.IgnoreCurrent()
+	for item, err := range pipeline.GetSeq[int](ctx, b, slices.Values(keys)) {
+		require.NoError(t, err)
+		if item.Value == 3 {
+			break
+		}
+	}
+	require.Panics(t, func() {
+		_, _ = pipeline.Set(ctx, b, func(yield func(string, int) bool) {
+			for _, key := range keys {
+				yield(key, 1)
+			}
+			panic("the sequence breaks")
+		}, pipeline.SetOptions{})
+	})
+	cancel()
+	_, err = pipeline.Set(ctx, b, pairs(keys...), pipeline.SetOptions{})
+	require.Error(t, err)
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/alicebob/miniredis/v2/server.(*Server).servePeer"))
 }
 
 func TestBatchError(t *testing.T) {
