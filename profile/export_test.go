@@ -33,4 +33,5 @@ var (
 		return m.String(), ok
 	}
 	ProbeEvery = probeEvery
+	ParseRaw   = func(raw []byte) (map[string]string, bool) { return parseRaw(raw) }
 )

@@ -259,18 +259,30 @@ func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []re
 			return got, nil
 		}
 		pipe := s.rdb.Pipeline()
-		cmds := make([]*redis.MapStringStringCmd, len(asked))
+		cmds := make([]*redis.RawCmd, len(asked))
 		for k, i := range asked {
-			cmds[k] = pipe.HGetAll(ctx, all[i].key)
+			cmds[k] = newRaw(ctx, all[i].key)
+			_ = pipe.Process(ctx, cmds[k]) // queues only
 		}
 		_, err := pipe.Exec(ctx)
+		var again []int // those whose reply is no hash
 		for k, cmd := range cmds {
-			got[k].hash, got[k].err = cmd.Val(), cmd.Err()
-			// A greeting that is refused fails the pipeline and none of its commands; a hash that was not read looks
-			// like one that is not there.
-			if err != nil && got[k].err == nil && len(got[k].hash) == 0 && once.Code(err) != "WRONGTYPE" {
-				got[k].err = err
+			var ok bool
+			// A greeting that is refused fails the pipeline and none of its commands.
+			if got[k].err = cmd.Err(); got[k].err != nil {
+				continue
 			}
+			if got[k].hash, ok = parseRaw(cmd.Val()); ok {
+				continue
+			}
+			if len(cmd.Val()) == 0 && err != nil {
+				got[k].err = err
+				continue
+			}
+			again = append(again, k)
+		}
+		if len(again) > 0 {
+			s.readAgain(ctx, all, asked, again, got)
 		}
 		return got, nil
 	})
@@ -282,6 +294,23 @@ func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []re
 		}
 		s.observe(ctx, all[i].key, began, results[i].err)
 		results[i].err = s.replied(results[i].err)
+	}
+}
+
+// readAgain reads in the ordinary way, which follows redirections and makes errors of error replies.
+func (s *Store[T]) readAgain(ctx context.Context, all []*wanted[T], asked, again []int, got []readResult) {
+	pipe := s.rdb.Pipeline()
+	cmds := make([]*redis.MapStringStringCmd, len(again))
+	for n, k := range again {
+		cmds[n] = pipe.HGetAll(ctx, all[asked[k]].key)
+	}
+	_, err := pipe.Exec(ctx)
+	for n, k := range again {
+		got[k] = readResult{hash: cmds[n].Val(), err: cmds[n].Err()}
+		// A hash that was not read looks like one that is not there.
+		if err != nil && got[k].err == nil && len(got[k].hash) == 0 && once.Code(err) != "WRONGTYPE" {
+			got[k].err = err
+		}
 	}
 }
 

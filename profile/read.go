@@ -142,7 +142,7 @@ func (s *Store[T]) readAll(ctx context.Context, key string, now time.Time) (hash
 		_, err := pipe.Exec(ctx)
 		return cmd.Val(), err
 	}
-	return s.rdb.HGetAll(ctx, key).Result()
+	return hgetall(ctx, s.rdb, key)
 }
 
 func (s *Store[T]) readFields(ctx context.Context, key string, fields []*field, now time.Time) (hash, error) {
