@@ -28,10 +28,13 @@ func (s *Store[T]) GetMany(ctx context.Context, ids ...string) (map[string]T, er
 	}
 	m := many[T]{s: s, out: out, errs: map[string]error{}}
 	seen := make(map[string]bool, len(ids))
+	all := make([]wanted[T], 0, len(ids))
+	m.pending = make([]*wanted[T], 0, len(ids))
 	for _, id := range ids {
 		if !seen[id] {
 			seen[id] = true
-			m.pending = append(m.pending, &wanted[T]{id: id, key: s.key(id), waits: newWaits()})
+			all = append(all, wanted[T]{id: id, key: s.key(id), waits: newWaits()})
+			m.pending = append(m.pending, &all[len(all)-1]) // which does not move: there is room for all
 		}
 	}
 	for round := 0; len(m.pending) > 0; round++ {
@@ -45,7 +48,7 @@ type wanted[T any] struct {
 	id, key string
 	judged  judged[T]
 	missed  bool
-	waits   *waits
+	waits   waits
 	taking  taking
 }
 
@@ -306,7 +309,7 @@ func (s *Store[T]) readAgain(ctx context.Context, all []*wanted[T], asked, again
 	}
 	_, err := pipe.Exec(ctx)
 	for n, k := range again {
-		got[k] = readResult{hash: cmds[n].Val(), err: cmds[n].Err()}
+		got[k].hash, got[k].err = ordinary(cmds[n].Result())
 		// A hash that was not read looks like one that is not there.
 		if err != nil && got[k].err == nil && len(got[k].hash) == 0 && once.Code(err) != "WRONGTYPE" {
 			got[k].err = err

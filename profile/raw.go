@@ -31,7 +31,16 @@ func hgetall(ctx context.Context, rdb redis.UniversalClient, key string) (hash, 
 	if h, ok := parseRaw(raw); ok {
 		return h, nil
 	}
-	return rdb.HGetAll(ctx, key).Result()
+	return ordinary(rdb.HGetAll(ctx, key).Result())
+}
+
+// ordinary makes a hash of what go-redis makes of an HGETALL.
+func ordinary(all map[string]string, err error) (hash, error) {
+	h := make(hash, 0, len(all))
+	for name, text := range all {
+		h = append(h, pair{name, text})
+	}
+	return h, err
 }
 
 // parseRaw reads the reply of an HGETALL: an array, or a map in RESP3, of bulk strings.
@@ -47,7 +56,7 @@ func parseRaw(raw []byte) (hash, bool) {
 	if n > len(rest)/8 { // a field and its text take at least 12 bytes
 		return nil, false
 	}
-	h := make(hash, n)
+	h := make(hash, 0, n)
 	for range n {
 		var name, value string
 		if name, rest, ok = bulk(rest); !ok {
@@ -56,7 +65,7 @@ func parseRaw(raw []byte) (hash, bool) {
 		if value, rest, ok = bulk(rest); !ok {
 			return nil, false
 		}
-		h[name] = value
+		h = append(h, pair{name, value})
 	}
 	return h, rest == ""
 }
