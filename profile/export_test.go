@@ -33,4 +33,12 @@ var (
 		return m.String(), ok
 	}
 	ProbeEvery = probeEvery
+	ParseRaw   = func(raw []byte) (map[string]string, bool) {
+		h, ok := parseRaw(raw)
+		m := map[string]string{}
+		for _, p := range h {
+			m[p.name] = p.text
+		}
+		return m, ok
+	}
 )

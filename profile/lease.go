@@ -148,7 +148,7 @@ type waits struct {
 	since  time.Time
 }
 
-func newWaits() *waits { return &waits{next: 2 * time.Millisecond} }
+func newWaits() waits { return waits{next: 2 * time.Millisecond} }
 
 // over says whether the reader has waited for that holder for longer than a lease lasts. What it reads may deceive it then
 // (some fields of a hash do not tell whether the lease is alone), and the script that takes leases is asked.

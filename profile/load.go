@@ -148,10 +148,11 @@ func (s *Store[T]) guard(fn func() error) error {
 
 // hash is the entry as a reader finds it.
 func (e *entry) hash() hash {
-	h := make(hash, len(e.pairs)/2)
+	h := make(hash, 0, len(e.pairs)/2)
 	for i := 0; i+1 < len(e.pairs); i += 2 {
 		name, _ := e.pairs[i].(string)
-		h[name], _ = e.pairs[i+1].(string)
+		text, _ := e.pairs[i+1].(string)
+		h = append(h, pair{name, text})
 	}
 	return h
 }
