@@ -456,3 +456,37 @@ func TestDataOfMany(t *testing.T) {
 		require.ErrorIs(t, b.SetData(ctx, "m000001", make([]byte, leaderboard.MaxData+1)), leaderboard.ErrDataSize)
 	}
 }
+
+// TestMergeWhileWriting: who stays in a large source that is being written is merged once, wherever the others go.
+func TestMergeWhileWriting(t *testing.T) {
+	const n = 25_000
+	ctx := t.Context()
+	for _, order := range []leaderboard.Order{leaderboard.HighestFirst, leaderboard.LowestFirst} {
+		server := redistest.StandaloneServer(t)
+		writer, reader := server.Client(), server.Client()
+		name := fmt.Sprint(unique(t), order)
+		source := newBoard(t, writer, name, leaderboard.Options{Order: order})
+		fill(t, source, n)
+		all, err := source.Top(ctx, n)
+		require.NoError(t, err)
+		next := 0
+		reader.AddHook(pipelineHook(func() { // before each chunk some that were read go, and some come back further on
+			if next+500 > n {
+				return
+			}
+			require.NoError(t, second(source.Remove(ctx, names(all[next:next+300])...)))
+			next += 5000
+		}))
+		into := newBoard(t, reader, name+"into", leaderboard.Options{Order: order})
+		require.NoError(t, second(leaderboard.Merge(ctx, into, leaderboard.Sum, newBoard(t, reader, name, leaderboard.Options{Order: order}))))
+		next = n
+		got, err := into.GetMany(ctx, names(all)...)
+		require.NoError(t, err)
+		for i, e := range got {
+			if i%5000 >= 300 {
+				require.Equal(t, all[i].Score, e.Score, e.Member)
+				require.Positive(t, e.Rank)
+			}
+		}
+	}
+}

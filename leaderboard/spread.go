@@ -146,17 +146,10 @@ func (b *Board) tops(ctx context.Context, s *season, last int64) ([]window, erro
 		if !ok {
 			return errReply
 		}
-		rows := make([]row, len(c.Val()))
-		for i, z := range c.Val() {
-			stored, ok := z.Member.(string)
-			if !ok {
-				return errReply
-			}
-			rows[i] = row{score: z.Score, stored: stored}
-		}
+		rows, err := rowsOfZ(c.Val())
 		windows[u.shard].rows = rows
 		n += int64(len(rows))
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
