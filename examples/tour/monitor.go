@@ -36,7 +36,7 @@ func (t *tour) monitor(ctx context.Context) error {
 		{"A queue stalls", map[string]map[string]string{"clients": {"blocked_clients": "48"}}},
 		{"All is well again", nil},
 	} {
-		if err := lardertest.SetInfo(patient, day.info); err != nil {
+		if err := lardertest.SetInfo(patient, day.info); err != nil { //nolint:contextcheck // it is in process
 			return err
 		}
 		alerts, err := m.Check(ctx)
@@ -70,13 +70,13 @@ func (t *tour) readiness(ctx context.Context, patient *redis.Client, m *monitor.
 	}
 	code, _ := ask()
 	t.printf("\nReady: %d.", code)
-	err = lardertest.SetFaults(patient, lardertest.Fault{Commands: []string{"SET"}, Error: "OOM command not allowed when used memory > 'maxmemory'."})
+	err = lardertest.SetFaults(patient, lardertest.Fault{Commands: []string{"SET"}, Error: "OOM command not allowed when used memory > 'maxmemory'."}) //nolint:contextcheck // it is in process
 	if err != nil {
 		return err
 	}
 	code, reason := ask()
 	t.printf(" Out of memory PING still answers %s; ready: %d, because of %s.\n", patient.Ping(ctx).Val(), code, reason)
-	return lardertest.SetFaults(patient)
+	return lardertest.SetFaults(patient) //nolint:contextcheck // it is in process
 }
 
 // diagnosis looks for big keys on the server of the tour.
