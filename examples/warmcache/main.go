@@ -65,7 +65,7 @@ func (p program) run(ctx context.Context, args []string) (err error) {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }() // what is left is the system's to clear
 		*path = filepath.Join(dir, "shop.db")
 	}
 	shop, err := openShop(ctx, *path, *products)

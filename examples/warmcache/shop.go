@@ -78,7 +78,7 @@ func (p program) products(ctx context.Context, db *sql.DB) iter.Seq2[warmup.Item
 			yield(warmup.Item{}, err)
 			return
 		}
-		defer rows.Close()
+		defer func() { _ = rows.Close() }() // what went wrong is in rows.Err
 		for n := 1; rows.Next(); n++ {
 			var one product
 			err := rows.Scan(&one.ID, &one.Name, &one.Cents, &one.Stock)
