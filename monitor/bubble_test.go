@@ -3,6 +3,7 @@ package monitor_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 func TestRulesInABubble(t *testing.T) {
 	lardertest.Run(t, func(t *testing.T, rdb *redis.Client) {
 		set := func(evicted int) {
-			require.NoError(t, lardertest.SetInfo(rdb, map[string]map[string]string{"stats": {"evicted_keys": fmt.Sprint(evicted), "total_commands_processed": fmt.Sprint(evicted)}}))
+			require.NoError(t, lardertest.SetInfo(rdb, map[string]map[string]string{"stats": {"evicted_keys": strconv.Itoa(evicted), "total_commands_processed": strconv.Itoa(evicted)}}))
 		}
 		set(0)
 		begin := time.Now()
