@@ -116,7 +116,7 @@ type everything struct {
 	Array [2]time.Time
 	Named string `profile:"other name"`
 	Skip  int    `profile:"-"`
-	local int
+	local int    //nolint:unused // that it is not stored is what it is for
 }
 
 func filled() everything {
@@ -251,7 +251,7 @@ func refused[T any](t *testing.T, rdb redis.UniversalClient, c codec.Codec, path
 	}
 }
 
-type hidden struct{ n int }
+type hidden struct{ n int } //nolint:unused // so that nothing of it would be stored
 
 type loop struct{ Next **loop }
 
