@@ -295,7 +295,7 @@ func (b *batch) send(ctx context.Context) error {
 
 // info returns the fullest text that the server gave.
 func (b *batch) info() (string, error) {
-	err := error(redisRefusal("INFO may not be asked"))
+	err := error(refusalError("INFO may not be asked"))
 	for _, cmd := range []*redis.StringCmd{b.everything, b.plain} {
 		if cmd == nil {
 			continue
@@ -307,11 +307,11 @@ func (b *batch) info() (string, error) {
 	return "", err
 }
 
-// redisRefusal stands for a refusal of an earlier sample.
-type redisRefusal string
+// refusalError stands for a refusal of an earlier sample.
+type refusalError string
 
-func (r redisRefusal) Error() string { return "ERR " + string(r) }
-func (redisRefusal) RedisError()     {}
+func (r refusalError) Error() string { return "ERR " + string(r) }
+func (refusalError) RedisError()     {}
 
 // note records what was refused.
 func (b *batch) note() {

@@ -116,7 +116,7 @@ func (s *Store[T]) take(ctx context.Context, t *taking, seen string) (taken bool
 			}
 		}
 	}
-	reply, err := bounded(ctx, s.budget, s.direct, late, func(ctx context.Context) (any, error) {
+	reply, err := bounded(ctx, s.opts.RedisTimeout, s.direct, late, func(ctx context.Context) (any, error) {
 		return leaseScript.Run(ctx, s.rdb, []string{t.key}, s.leaseArgs(t, seen, began)...)
 	})
 	s.observe(ctx, t.key, began, err)
@@ -132,7 +132,7 @@ func (s *Store[T]) release(ctx context.Context, id, key, token string) {
 	if err := s.allow(ctx, id, key); err != nil {
 		return // it runs out by itself
 	}
-	_, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) (any, error) {
+	_, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (any, error) {
 		return releaseScript.Run(ctx, s.rdb, []string{key}, token)
 	})
 	s.observe(ctx, key, began, err)
@@ -148,7 +148,7 @@ type waits struct {
 	since  time.Time
 }
 
-func newWaits() *waits { return &waits{next: 2 * time.Millisecond} }
+func newWaits() waits { return waits{next: 2 * time.Millisecond} }
 
 // over says whether the reader has waited for that holder for longer than a lease lasts. What it reads may deceive it then
 // (some fields of a hash do not tell whether the lease is alone), and the script that takes leases is asked.
@@ -176,7 +176,7 @@ func (s *Store[T]) awaitHolder(ctx context.Context, key string, j *judged[T], w 
 		if w.over(holder, s.leaseTime()) {
 			return nil
 		}
-		got, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) ([]any, error) {
+		got, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]any, error) {
 			return s.rdb.HMGet(ctx, key, metaField, leaseField).Result()
 		})
 		if err != nil || len(got) != 2 {

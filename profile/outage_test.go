@@ -270,9 +270,8 @@ func TestRealOutage(t *testing.T) {
 			rdb := server.Client(mod)
 			var n atomic.Int64
 			var c counter
-			s, err := profile.New(rdb, profile.Options[row]{Namespace: name, Hooks: c.hooks(), Load: func(context.Context, string) (row, error) { return row{N: n.Add(1)}, nil }})
+			s, err := profile.New(rdb, profile.Options[row]{Namespace: name, RedisTimeout: 250 * time.Millisecond, Hooks: c.hooks(), Load: func(context.Context, string) (row, error) { return row{N: n.Add(1)}, nil }})
 			require.NoError(t, err)
-			s.SetBudget(250 * time.Millisecond)
 			for what, trouble := range map[string]struct{ breaks, mends func() }{
 				"hung":   {server.Pause, server.Resume},
 				"killed": {server.Kill, func() { server.Restart(t) }},

@@ -819,6 +819,7 @@ func TestOptions(t *testing.T) {
 		"Jitter ":         {Jitter: -0.5},
 		"Jitter  ":        {Jitter: math.NaN()},
 		"LoadTimeout":     {LoadTimeout: -1},
+		"RedisTimeout":    {RedisTimeout: -1},
 		"NegativeTTL":     {NegativeTTL: -2},
 		"RefreshAhead":    {RefreshAhead: -1, Load: load},
 		"RefreshAhead ":   {RefreshAhead: math.Inf(1), Load: load},

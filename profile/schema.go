@@ -370,26 +370,49 @@ func (f *field) encode(v reflect.Value) (text string, isNil bool, err error) {
 	return text, false, nil
 }
 
-// decode fills v, a pointer to a zero T, from the hash. Fields that are neither there nor nil are an error.
-func (s *schema) decode(hash map[string]string, m meta, v reflect.Value) error {
+// decode fills v, a pointer to a zero T, from what was read. Fields of T, or of those that are wanted, which are neither
+// there nor nil are an error; what T does not have is passed over.
+func (s *schema) decode(h hash, m meta, wanted []*field, v reflect.Value) error {
 	v = v.Elem()
+	var few [64]bool
+	seen := few[:]
+	if len(s.fields) > len(few) {
+		seen = make([]bool, len(s.fields))
+	}
+	for _, p := range h {
+		i, ok := s.byName[p.name]
+		if !ok {
+			continue
+		}
+		seen[i] = true
+		if err := s.fields[i].decode(p.text, v); err != nil {
+			return err
+		}
+	}
+	if wanted != nil {
+		for _, f := range wanted {
+			if err := f.missing(seen[s.byName[f.name]], m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for i := range s.fields {
-		f := &s.fields[i]
-		if err := f.decode(hash, m, v); err != nil {
+		if err := s.fields[i].missing(seen[i], m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *field) decode(hash map[string]string, m meta, v reflect.Value) error {
-	text, ok := hash[f.name]
-	if !ok {
-		if f.nils && m.isNil(f.name) {
-			return nil
-		}
-		return fmt.Errorf("%w: field %q is missing", ErrCorrupt, f.name)
+func (f *field) missing(seen bool, m meta) error {
+	if seen || f.nils && m.isNil(f.name) {
+		return nil
 	}
+	return fmt.Errorf("%w: field %q is missing", ErrCorrupt, f.name)
+}
+
+func (f *field) decode(text string, v reflect.Value) error {
 	to := v.FieldByIndex(f.index)
 	if f.ptr {
 		fresh := reflect.New(f.typ.Elem())

@@ -373,3 +373,39 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestRawReplies: what is read raw is what go-redis reads, and nothing else is taken for a hash.
+func TestRawReplies(t *testing.T) {
+	want := map[string]string{"a": "1", "": "\r\n", "\x00": ""}
+	for _, good := range []string{
+		"*6\r\n$1\r\na\r\n$1\r\n1\r\n$0\r\n\r\n$2\r\n\r\n\r\n$1\r\n\x00\r\n$0\r\n\r\n",
+		"%3\r\n$1\r\na\r\n$1\r\n1\r\n$0\r\n\r\n$2\r\n\r\n\r\n$1\r\n\x00\r\n$0\r\n\r\n",
+	} {
+		got, ok := profile.ParseRaw([]byte(good))
+		require.True(t, ok)
+		assert.Equal(t, want, got)
+		for i := range good {
+			_, ok := profile.ParseRaw([]byte(good[:i]))
+			assert.Falsef(t, ok, "%q", good[:i])
+		}
+	}
+	for _, bad := range []string{
+		"-MOVED 1 a:1\r\n", "+OK\r\n", "*-1\r\n", "_\r\n", "*1\r\n$0\r\n\r\n", "*99999999999\r\n", "%99999999\r\n$1\r\n", "*2\r\n:1\r\n:2\r\n",
+		"*2\r\n$-1\r\n$-1\r\n", "*0\r\nmore", "$1\r\na\r\n",
+	} {
+		_, ok := profile.ParseRaw([]byte(bad))
+		assert.Falsef(t, ok, "%q", bad)
+	}
+	for _, none := range []string{"*0\r\n", "%0\r\n"} {
+		got, ok := profile.ParseRaw([]byte(none))
+		assert.True(t, ok)
+		assert.Empty(t, got)
+	}
+}
+
+// FuzzRaw: no reply panics.
+func FuzzRaw(f *testing.F) {
+	f.Add([]byte("*2\r\n$1\r\na\r\n$1\r\n1\r\n"))
+	f.Add([]byte("%1\r\n$1\r\na\r\n$1\r\n1\r\n"))
+	f.Fuzz(func(_ *testing.T, raw []byte) { profile.ParseRaw(raw) })
+}

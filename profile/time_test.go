@@ -466,7 +466,7 @@ func TestLeaseFromAWrongClock(t *testing.T) {
 		s := closed(t, rdb, profile.Options[row]{StaleOnError: time.Hour, Load: l.load})
 		key := s.Key("x")
 		ahead := time.Now().Add(time.Hour).UnixMilli()
-		require.NoError(t, rdb.HSet(ctx, key, "@meta", "1 v 0 t 1 2 3 note", "n", "7", "@lease", fmt.Sprint("other ", ahead)).Err())
+		require.NoError(t, rdb.HSet(ctx, key, "@meta", "1 v 0 t 1 2 3 note", "n", "7", "bumps", "0", "@lease", fmt.Sprint("other ", ahead)).Err())
 		require.NoError(t, rdb.PExpire(ctx, key, time.Hour).Err())
 		began := time.Now()
 		assert.EqualValues(t, 1, get(t, s, "x"))

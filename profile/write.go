@@ -348,6 +348,9 @@ func assignNumber(to, from reflect.Value) error {
 // nothing. A sum that the field's type does not hold (or an int64, for uint64) is [ErrOverflow], and nothing changes. The
 // time to live stays. Whoever is loading the object will not store what it loads.
 //
+// It is for counters that the cache alone keeps, or keeps more exactly. Where the database counts as well, a load between
+// its commit and the Increment sees the new count, and the Increment adds to it once more: Invalidate, Set or Update then.
+//
 // It is sent once: an error that is [ErrOutcomeUnknown] means that it may have been applied. One round trip, O(fields that
 // are nil).
 func (s *Store[T]) Increment(ctx context.Context, id, field string, delta int64) (int64, error) {
@@ -463,7 +466,7 @@ func (s *Store[T]) ttl(ctx context.Context, id string) (time.Duration, error) {
 	metaText, _ := list[0].(string)
 	left, _ := list[1].(string)
 	now := time.Now()
-	j := s.judge(hash{metaField: metaText}, now)
+	j := s.judge(hash{{metaField, metaText}}, now)
 	switch {
 	case metaText == "" || j.verdict == missing || j.verdict == corrupt:
 		return 0, ErrNotCached

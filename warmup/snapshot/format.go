@@ -27,8 +27,11 @@ const (
 	kindRecord = 'K'
 	kindFooter = 'F'
 
-	maxPayload = 1 << 30 // a string of Redis has at most 512 MiB
+	maxPayload  = 1<<29 + 1<<20 // a string of Redis has at most 512 MiB, and so has what RESTORE takes
+	maxElements = 1 << 24       // of a record: what a file of some kilobytes can make a reader allocate is bounded
 )
+
+var errTooLarge = errors.New("it is too large for a record: lower Options.MaxKeyBytes")
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -107,9 +110,13 @@ func (e *encoder) frame(payload []byte) error {
 }
 
 func (e *encoder) record(r *record) error {
+	if len(r.elements) > maxElements {
+		return errTooLarge
+	}
 	e.buf = r.encode(e.buf[:0])
 	if len(e.buf) > maxPayload {
-		return fmt.Errorf("snapshot: key %s is too large for a record", quote(r.key))
+		e.buf = nil
+		return errTooLarge
 	}
 	e.records++
 	err := e.frame(e.buf)
@@ -148,6 +155,7 @@ type decoder struct {
 	records int64
 	buf     bytes.Buffer
 	footer  *footer
+	skim    bool // records are checked, and come without their elements
 }
 
 func newDecoder(r io.Reader) (*decoder, error) {
@@ -277,7 +285,7 @@ func (d *decoder) next() (*record, error) {
 		return nil, io.EOF
 	case kindRecord:
 		d.records++
-		return decodeRecord(payload[1:])
+		return decodeRecord(payload[1:], d.skim)
 	}
 	return nil, fmt.Errorf("%w: a frame of an unknown kind", ErrCorrupt)
 }

@@ -84,6 +84,10 @@ func TestPruneRests(t *testing.T) {
 	require.NoError(t, os.Rename(fresh, fresh+partSuffix))
 	removed, err := prune(dir, Retention{}, now)
 	require.NoError(t, err)
+	assert.Empty(t, removed, "one that began long ago is being written still")
+	require.NoError(t, os.Chtimes(old+partSuffix, time.Time{}, now.Add(-25*time.Hour)))
+	removed, err = prune(dir, Retention{}, now)
+	require.NoError(t, err)
 	assert.Equal(t, []string{old + partSuffix}, removed)
 	assert.FileExists(t, fresh+partSuffix, "a dump may be writing it")
 

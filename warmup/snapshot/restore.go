@@ -277,6 +277,7 @@ func (w *restorer) run(ctx context.Context, source records) error {
 	} else {
 		_ = w.temp.drop(context.WithoutCancel(ctx), w) // they expire by themselves, too
 	}
+	w.sum.Skipped += w.temp.lost
 	return err
 }
 
@@ -316,6 +317,10 @@ func weight(rec *record) int {
 	return n
 }
 
+// nearExpiry is how close an expiry has to be for Replace to let a script ask the server's clock: longer than any client
+// waits for a server.
+const nearExpiry = 10 * time.Minute
+
 var errExpired = errors.New("its expiry has come")
 
 // write sends a chunk of whole keys as one pipeline.
@@ -334,14 +339,15 @@ func (w *restorer) write(ctx context.Context, chunk []*record) ([]result, error)
 		}
 		pending = append(pending, i)
 	}
-	for round := range 2 { // the second mends NOSCRIPT, and streams that RESTORE would not take
+	var entries map[int]bool // streams that RESTORE would not take
+	for round := range 3 {   // the second mends NOSCRIPT, and each may find such a stream
 		if len(pending) == 0 {
 			break
 		}
 		pipe := w.rdb.Pipeline()
 		takes := make([]func() (bool, error), len(pending))
 		for n, i := range pending {
-			takes[n] = w.queue(ctx, pipe, chunk[i], now, round > 0)
+			takes[n] = w.queue(ctx, pipe, chunk[i], now, round > 0, entries[i])
 		}
 		if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
 			return nil, fmt.Errorf("writing: %w", err)
@@ -349,11 +355,19 @@ func (w *restorer) write(ctx context.Context, chunk []*record) ([]result, error)
 		var again []int
 		for n, i := range pending {
 			written, err := takes[n]()
-			if err != nil && !isReply(err) {
+			if err != nil && !isReply(err) && !errors.Is(err, errExpired) {
 				// The connection went away within the pipeline: what became of this key is not known.
 				return nil, fmt.Errorf("writing key %s: %w", quote(chunk[i].key), err)
 			}
-			if round == 0 && (isCode(err, "NOSCRIPT") || (isDumpRefused(err) && chunk[i].stream != nil && chunk[i].stream.portable)) {
+			if round < 2 && isCode(err, "NOSCRIPT") {
+				again = append(again, i)
+				continue
+			}
+			if round < 2 && !entries[i] && isDumpRefused(err) && chunk[i].stream != nil && chunk[i].stream.portable {
+				if entries == nil {
+					entries = map[int]bool{}
+				}
+				entries[i] = true
 				again = append(again, i)
 				continue
 			}
@@ -382,9 +396,22 @@ func isDumpRefused(err error) bool {
 }
 
 // queue adds the command that writes a key, and returns what takes its reply.
-func (w *restorer) queue(ctx context.Context, pipe redis.Pipeliner, rec *record, now int64, second bool) func() (bool, error) {
+func (w *restorer) queue(ctx context.Context, pipe redis.Pipeliner, rec *record, now int64, whole, entries bool) func() (bool, error) {
+	// SET and RESTORE with an expiry that comes on their way to the server would delete a live key.
+	near := w.opts.Mode == Replace && rec.expiry > 0 && rec.expiry-now < nearExpiry.Milliseconds()
+	script := func(kind byte, elements ...string) func() (bool, error) {
+		args := make([]any, 0, len(elements)+5)
+		args = append(args, w.mode(), string(kind), rec.expiry, now, 0)
+		for _, e := range elements {
+			args = append(args, e)
+		}
+		return flagged(run(ctx, pipe, restoreScript, whole, []string{rec.key}, args))
+	}
 	switch rec.typ {
 	case typeString:
+		if near {
+			return script(rec.typ, rec.elements[0])
+		}
 		args := make([]any, 0, 6)
 		args = append(args, "set", rec.key, rec.elements[0])
 		if rec.expiry > 0 {
@@ -403,16 +430,21 @@ func (w *restorer) queue(ctx context.Context, pipe redis.Pipeliner, rec *record,
 			return err == nil, err
 		}
 	case typeStream, typeDumped:
-		if rec.payload != "" && (!second || rec.stream == nil || !rec.stream.portable) {
+		if rec.payload != "" && !entries {
+			if near {
+				return script(typeDumped, rec.payload)
+			}
 			return w.queueDump(ctx, pipe, rec)
 		}
-		return flagged(run(ctx, pipe, streamScript, second, []string{rec.key}, w.streamArgs(rec)))
+		return flagged(run(ctx, pipe, streamScript, whole, []string{rec.key}, w.streamArgs(rec, now)))
 	}
-	args := make([]any, 0, len(rec.elements)+4)
-	args = append(args, w.mode(), "", rec.expiry, now)
+	args := make([]any, 0, len(rec.elements)+5)
+	args = append(args, w.mode(), "", rec.expiry, now, 0)
 	kind, args := elementArgs(rec, args, now)
-	args[1] = kind
-	return flagged(run(ctx, pipe, restoreScript, second, []string{rec.key}, args))
+	if args[1] = kind; len(args) == 5 {
+		return func() (bool, error) { return false, errExpired } // all its fields have expired, and with them the hash
+	}
+	return flagged(run(ctx, pipe, restoreScript, whole, []string{rec.key}, args))
 }
 
 func (w *restorer) mode() string {
@@ -420,6 +452,19 @@ func (w *restorer) mode() string {
 		return "replace"
 	}
 	return "skip"
+}
+
+// outcome is what the reply of a script means.
+func outcome(n int64) (bool, error) {
+	switch n {
+	case replyLeft:
+		return false, nil
+	case replyWritten:
+		return true, nil
+	case replyStale:
+		return false, errExpired
+	}
+	return false, refused(fmt.Sprintf("ERR the script returned %d", n))
 }
 
 // run queues a script: by its hash first, as a whole where a server did not have it.
@@ -430,11 +475,14 @@ func run(ctx context.Context, pipe redis.Pipeliner, s *redis.Script, whole bool,
 	return s.EvalSha(ctx, pipe, keys, args...)
 }
 
-// flagged takes the reply of a script: 1 for written, 0 for left alone.
+// flagged takes the reply of a script.
 func flagged(cmd *redis.Cmd) func() (bool, error) {
 	return func() (bool, error) {
-		n, err := cmd.Int()
-		return n == 1, err
+		n, err := cmd.Int64()
+		if err != nil {
+			return false, err
+		}
+		return outcome(n)
 	}
 }
 
@@ -477,14 +525,17 @@ func (w *restorer) queueDump(ctx context.Context, pipe redis.Pipeliner, rec *rec
 	}
 	cmd := redis.NewStatusCmd(ctx, args...)
 	_ = pipe.Process(ctx, cmd)
-	is := pipe.Type(ctx, rec.key)
+	var is *redis.StatusCmd
+	if rec.typ == typeStream {
+		is = pipe.Type(ctx, rec.key)
+	}
 	return func() (bool, error) {
 		err := cmd.Err()
 		if isCode(err, "BUSYKEY") {
 			return false, nil
 		}
-		if err == nil && rec.typ == typeStream && is.Err() == nil && is.Val() == "string" {
-			// A fake server that takes any payload for a string's.
+		if err == nil && is != nil && is.Val() == "string" && w.rdb.Get(ctx, rec.key).Val() == rec.payload {
+			// A fake server that takes any payload for a string's. Another's string would hold something else.
 			if err := w.rdb.Unlink(ctx, rec.key).Err(); err != nil {
 				return false, err
 			}
@@ -502,9 +553,9 @@ func (r refused) Error() string { return string(r) }
 // RedisError makes it the reply of a server.
 func (refused) RedisError() {}
 
-func (w *restorer) streamArgs(rec *record) []any {
+func (w *restorer) streamArgs(rec *record, now int64) []any {
 	s := rec.stream
-	args := []any{w.mode(), rec.expiry, s.lastID, len(s.groups)}
+	args := []any{w.mode(), rec.expiry, now, s.lastID, len(s.groups)}
 	for _, g := range s.groups {
 		args = append(args, g.name, g.lastID)
 	}

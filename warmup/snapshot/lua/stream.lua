@@ -2,17 +2,26 @@
 -- KEYS[1] the key
 -- ARGV[1] 'skip': leave a key alone that is there; 'replace'
 -- ARGV[2] expiry in milliseconds since 1970, 0 for none
--- ARGV[3] id of the last entry that ever was, '' if not known
--- ARGV[4] how many groups follow: name, last delivered id
+-- ARGV[3] now in milliseconds since 1970, for servers that do not tell
+-- ARGV[4] id of the last entry that ever was, '' if not known
+-- ARGV[5] how many groups follow: name, last delivered id
 -- then entries: id, how many strings follow, field, value, ...
--- Returns 1 for written, 0 for left alone.
+-- Returns 1 for written, 0 for left alone, 2 for an expiry that has come. Error NOPERM, with nothing written.
 local key = KEYS[1]
 if ARGV[1] == 'skip' and redis.call('EXISTS', key) == 1 then
   return 0
 end
+if past(ARGV[2], ARGV[3]) then
+  return 2
+end
+local refusal = denied({'DEL', key}, {'XADD', key, '*', 'f', 'v'}, {'XDEL', key, '0-1'}, {'XGROUP', 'CREATE', key, 'g', '0'},
+  {'PEXPIREAT', key, '1'})
+if refusal then
+  return refusal
+end
 redis.call('DEL', key)
-local groups = tonumber(ARGV[4])
-local i = 5 + 2 * groups
+local groups = tonumber(ARGV[5])
+local i = 6 + 2 * groups
 while i <= #ARGV do
   local n = tonumber(ARGV[i + 1])
   local args = {}
@@ -27,13 +36,10 @@ if redis.call('EXISTS', key) == 0 then
   redis.call('XADD', key, '0-1', 'f', 'v')
   redis.call('XDEL', key, '0-1')
 end
-if ARGV[3] ~= '' then
-  redis.pcall('XSETID', key, ARGV[3])
+if ARGV[4] ~= '' then
+  redis.pcall('XSETID', key, ARGV[4])
 end
 for g = 0, groups - 1 do
-  redis.call('XGROUP', 'CREATE', key, ARGV[5 + 2 * g], ARGV[6 + 2 * g])
+  redis.call('XGROUP', 'CREATE', key, ARGV[6 + 2 * g], ARGV[7 + 2 * g])
 end
-if ARGV[2] ~= '0' then
-  redis.call('PEXPIREAT', key, ARGV[2])
-end
-return 1
+return expire(key, ARGV[2]) or 1
