@@ -296,12 +296,11 @@ func TestShardForeignType(t *testing.T) {
 // needs only the others goes on.
 func TestShardMasterGone(t *testing.T) {
 	ctx := t.Context()
-	cluster := redistest.NewCluster(t)
+	cluster := redistest.NewCluster(t, "--cluster-node-timeout", "900000", "--cluster-replica-no-failover", "yes")
 	impatient := func(o *redis.ClusterOptions) {
 		o.MaxRedirects, o.MaxRetries = 1, -1
 		o.DialerRetries = 1
-		o.ReadTimeout, o.WriteTimeout = 3*time.Second, 3*time.Second
-		o.ContextTimeoutEnabled = true
+		o.ReadTimeout, o.WriteTimeout = 30*time.Second, 30*time.Second
 	}
 	rdb := cluster.Client(impatient)
 	opts := leaderboard.Options{Shards: 6, Ties: leaderboard.EarliestFirst}
