@@ -53,13 +53,20 @@ func (m *Monitor) Collect(ctx context.Context) (Snapshot, error) {
 	views := make([]string, all) // CLUSTER NODES, by node
 	arrived := make([]bool, all)
 	var mu sync.Mutex
-	var wg sync.WaitGroup
+	waiting := all
+	done := make(chan struct{})
+	if all == 0 {
+		close(done)
+	}
 	one := func(i int, ask func() (Node, string)) {
-		wg.Go(func() {
+		m.late.Go(func() { // ends with the node's read, which ends within the timeout
 			node, view := ask()
 			mu.Lock()
 			defer mu.Unlock()
 			nodes[i], views[i], arrived[i] = node, view, true
+			if waiting--; waiting == 0 {
+				close(done)
+			}
 		})
 	}
 	for i, t := range targets {
@@ -68,11 +75,6 @@ func (m *Monitor) Collect(ctx context.Context) (Snapshot, error) {
 	for i, s := range m.opts.Sentinels {
 		one(len(targets)+i, func() (Node, string) { return m.sentinel(ctx, s, i), "" })
 	}
-	done := make(chan struct{})
-	m.late.Go(func() { // ends with the slowest node, whose reads end within the timeout
-		wg.Wait()
-		close(done)
-	})
 	select {
 	case <-done:
 	case <-ctx.Done():
