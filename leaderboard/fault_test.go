@@ -22,7 +22,7 @@ func behindProxy(t *testing.T, opts leaderboard.Options, mod ...func(*redis.Opti
 	t.Helper()
 	server := redistest.StandaloneServer(t)
 	p = redistest.NewProxy(t, "unix", server.Socket())
-	name := t.Name()
+	name := unique(t)
 	return p, newBoard(t, dial(t, p, mod...), name, opts), newBoard(t, redistest.Standalone(t), name, opts)
 }
 
@@ -224,7 +224,7 @@ func TestWithoutRank(t *testing.T) {
 	server := redistest.StandaloneServer(t)
 	rdb := server.Client()
 	c := count(rdb)
-	b := newBoard(t, rdb, t.Name(), leaderboard.Options{})
+	b := newBoard(t, rdb, unique(t), leaderboard.Options{})
 	require.NoError(t, second(b.Submit(ctx, "ann", 1)))
 	known := rdb.Do(ctx, "zrank", "nobody", "ann", "withscore").Err() == redis.Nil //nolint:errorlint // the very value
 	for i := range 3 {
@@ -296,7 +296,7 @@ func TestOneKey(t *testing.T) {
 			}
 		}
 	}))
-	b := newBoard(t, rdb, t.Name(), leaderboard.Options{Period: calendar.Daily, Policy: leaderboard.KeepBest})
+	b := newBoard(t, rdb, unique(t), leaderboard.Options{Period: calendar.Daily, Policy: leaderboard.KeepBest})
 	for _, op := range operations {
 		switch op.name {
 		case "remove", "remove by score", "trim", "clear", "set data", "increment", "increment at":

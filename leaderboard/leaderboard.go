@@ -171,6 +171,7 @@ type core struct {
 	scripts *scripts
 	seasons seasons
 	noRank  noRank
+	apart   apart
 }
 
 // New returns the board of that name. It sends nothing. The client stays the caller's; any of go-redis will do, and an

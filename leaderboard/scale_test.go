@@ -59,7 +59,7 @@ func TestSubmitAllRoundTrips(t *testing.T) {
 	one, two := server.Client(), server.Client()
 	var boards []*leaderboard.Board
 	for i, rdb := range []*redis.Client{one, two, one, two, one} {
-		boards = append(boards, newBoard(t, rdb, fmt.Sprint(t.Name(), i), leaderboard.Options{Ties: leaderboard.Ties(i % 2)}))
+		boards = append(boards, newBoard(t, rdb, fmt.Sprint(unique(t), i), leaderboard.Options{Ties: leaderboard.Ties(i % 2)}))
 	}
 	_, err := leaderboard.SubmitAll(ctx, "ann", 1, boards...)
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func TestSubmitAllRoundTrips(t *testing.T) {
 func TestSubmitAllPartly(t *testing.T) {
 	ctx := t.Context()
 	rdb := redistest.Standalone(t)
-	ns := t.Name()
+	ns := unique(t)
 	good := newBoard(t, rdb, "good", leaderboard.Options{Namespace: ns})
 	past := newBoard(t, rdb, "past", leaderboard.Options{Namespace: ns, Period: calendar.Daily}).At(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
 	foreign := newBoard(t, rdb, "foreign", leaderboard.Options{Namespace: ns})
@@ -122,7 +122,7 @@ func TestSubmitAllLost(t *testing.T) {
 	rdb := dial(t, p)
 	var boards []*leaderboard.Board
 	for i := range 4 {
-		boards = append(boards, newBoard(t, rdb, fmt.Sprint(t.Name(), i), leaderboard.Options{}))
+		boards = append(boards, newBoard(t, rdb, fmt.Sprint(unique(t), i), leaderboard.Options{}))
 	}
 	require.NoError(t, second(leaderboard.SubmitAll(ctx, "ann", 1, boards...)))
 	_, from := p.Bytes()
@@ -270,7 +270,7 @@ func TestMergeExpiry(t *testing.T) {
 			if shards > 1 && opts.Ranking == leaderboard.Dense {
 				continue
 			}
-			ns := fmt.Sprint(t.Name(), name, shards)
+			ns := fmt.Sprint(unique(t), name, shards)
 			from := newBoard(t, rdb, "from", leaderboard.Options{Namespace: ns + "from", Keep: 1000 * time.Hour, Order: opts.Order})
 			submit(t, from, map[string]float64{"ann": 1, "bob": 2, "carol": 3, "dan": 4, "eve": 5, "frank": 6})
 			for keep, check := range map[time.Duration]func(key string){
@@ -355,7 +355,7 @@ func TestMergeIsReadable(t *testing.T) {
 	ctx := t.Context()
 	rdb := redistest.StandaloneServer(t).Client()
 	for _, opts := range []leaderboard.Options{{}, {Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Dense}} {
-		opts.Namespace = t.Name() + fmt.Sprint(opts.Ties)
+		opts.Namespace = unique(t) + fmt.Sprint(opts.Ties)
 		from := newBoard(t, rdb, "from", leaderboard.Options{Namespace: opts.Namespace + "from"})
 		fill(t, from, 3500)
 		watched := redistest.StandaloneServer(t).Client()
@@ -393,9 +393,9 @@ func TestMergeBroken(t *testing.T) {
 	ctx := t.Context()
 	p, through, direct := behindProxy(t, leaderboard.Options{Ties: leaderboard.EarliestFirst}, func(o *redis.Options) { o.MaxRetries = -1 })
 	rdb := redistest.Standalone(t)
-	from := newBoard(t, rdb, t.Name()+"from", leaderboard.Options{})
+	from := newBoard(t, rdb, unique(t)+"from", leaderboard.Options{})
 	fill(t, from, 50)
-	warm := newBoard(t, dial(t, p), t.Name()+"warm", leaderboard.Options{Ties: leaderboard.EarliestFirst})
+	warm := newBoard(t, dial(t, p), unique(t)+"warm", leaderboard.Options{Ties: leaderboard.EarliestFirst})
 	require.NoError(t, second(leaderboard.Merge(ctx, warm, leaderboard.Sum, from)))
 	require.NoError(t, second(direct.Submit(ctx, "old", 1)))
 	require.NoError(t, second(leaderboard.Merge(ctx, through, leaderboard.Sum, from)))
@@ -420,7 +420,7 @@ func TestMergeBroken(t *testing.T) {
 		}
 	}
 	assert.Positive(t, kept)
-	for _, key := range rdb.Keys(ctx, "leaderboard:{"+t.Name()+"}:*").Val() {
+	for _, key := range rdb.Keys(ctx, "leaderboard:{"+unique(t)+"}:*").Val() {
 		if strings.Count(key, ":") == 4 {
 			assert.Positive(t, rdb.PTTL(ctx, key).Val(), key)
 		}
@@ -431,7 +431,7 @@ func TestMergeBroken(t *testing.T) {
 func TestDataOfMany(t *testing.T) {
 	ctx := t.Context()
 	for _, shards := range shardCounts {
-		b := newBoard(t, redistest.Standalone(t), fmt.Sprint(t.Name(), shards), leaderboard.Options{Shards: shards})
+		b := newBoard(t, redistest.Standalone(t), fmt.Sprint(unique(t), shards), leaderboard.Options{Shards: shards})
 		fill(t, b, 6000)
 		var asked []string
 		for i := range 6000 {
@@ -442,7 +442,7 @@ func TestDataOfMany(t *testing.T) {
 		}
 		data, err := b.Data(ctx, asked...)
 		require.NoError(t, err)
-		assert.Len(t, data, 4)
+		require.Len(t, data, 4)
 		assert.Equal(t, []byte("m005999"), data["m005999"])
 		data, err = b.Data(ctx)
 		require.NoError(t, err)
@@ -454,5 +454,39 @@ func TestDataOfMany(t *testing.T) {
 		// The largest that is taken.
 		require.NoError(t, b.SetData(ctx, "m000001", make([]byte, leaderboard.MaxData)))
 		require.ErrorIs(t, b.SetData(ctx, "m000001", make([]byte, leaderboard.MaxData+1)), leaderboard.ErrDataSize)
+	}
+}
+
+// TestMergeWhileWriting: who stays in a large source that is being written is merged once, wherever the others go.
+func TestMergeWhileWriting(t *testing.T) {
+	const n = 25_000
+	ctx := t.Context()
+	for _, order := range []leaderboard.Order{leaderboard.HighestFirst, leaderboard.LowestFirst} {
+		server := redistest.StandaloneServer(t)
+		writer, reader := server.Client(), server.Client()
+		name := fmt.Sprint(unique(t), order)
+		source := newBoard(t, writer, name, leaderboard.Options{Order: order})
+		fill(t, source, n)
+		all, err := source.Top(ctx, n)
+		require.NoError(t, err)
+		next := 0
+		reader.AddHook(pipelineHook(func() { // before each chunk some that were read go, and some come back further on
+			if next+500 > n {
+				return
+			}
+			require.NoError(t, second(source.Remove(ctx, names(all[next:next+300])...)))
+			next += 5000
+		}))
+		into := newBoard(t, reader, name+"into", leaderboard.Options{Order: order})
+		require.NoError(t, second(leaderboard.Merge(ctx, into, leaderboard.Sum, newBoard(t, reader, name, leaderboard.Options{Order: order}))))
+		next = n
+		got, err := into.GetMany(ctx, names(all)...)
+		require.NoError(t, err)
+		for i, e := range got {
+			if i%5000 >= 300 {
+				require.Equal(t, all[i].Score, e.Score, e.Member)
+				require.Positive(t, e.Rank)
+			}
+		}
 	}
 }

@@ -3,6 +3,8 @@ package leaderboard
 import (
 	"context"
 	"slices"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // shallow is up to which position a board of several shards reads everything from the top: more rows than with samples,
@@ -117,13 +119,42 @@ func (b *Board) rangeShards(ctx context.Context, s *season, first, last int64) (
 	if last >= shallow && first > 0 {
 		return b.deep(ctx, s, first, last)
 	}
-	windows, err := b.windows(ctx, s, "range", itoa(0), itoa(last))
+	windows, err := b.tops(ctx, s, last)
 	if err != nil {
 		return nil, err
 	}
 	rows := b.merge(rowsOf(windows), 0, last+1, nil)
 	entries := b.entries(rows, 0, b.extraOfTop(windows, rows))
 	return entries[min(first, int64(len(entries))):], nil
+}
+
+// tops reads the first rows of every shard: by a plain command, where their ranks need nothing else.
+func (b *Board) tops(ctx context.Context, s *season, last int64) ([]window, error) {
+	if b.opts.Ranking == Modified {
+		return b.windows(ctx, s, "range", itoa(0), itoa(last))
+	}
+	name := "zrevrange"
+	if b.opts.Order == LowestFirst {
+		name = "zrange"
+	}
+	windows := make([]window, len(s.units))
+	var n int64
+	err := b.commandsShards(ctx, s, func(u *unit) redis.Cmder {
+		return redis.NewZSliceCmd(ctx, name, u.scores(), 0, last, "withscores")
+	}, func(u *unit, cmd redis.Cmder) error {
+		c, ok := cmd.(*redis.ZSliceCmd)
+		if !ok {
+			return errReply
+		}
+		rows, err := rowsOfZ(c.Val())
+		windows[u.shard].rows = rows
+		n += int64(len(rows))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return windows, b.empty(ctx, s, n)
 }
 
 func (b *Board) extraOfTop(windows []window, rows []row) int64 {

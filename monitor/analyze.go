@@ -126,10 +126,10 @@ func heapAdvice(n *Node) []string {
 		advice = append(advice, fmt.Sprintf("%.0f %% of the memory is overhead, not data: small keys are cheaper inside hashes", over*100))
 	}
 	if part, ok := share(m.ClientsNormal, m.Used); ok && part > muchBuffers && m.ClientsNormal.v > worthwhile {
-		advice = append(advice, fmt.Sprintf("%s are buffers of clients: someone reads too slowly, or sends too much at once", humanBytes(m.ClientsNormal.v)))
+		advice = append(advice, humanBytes(m.ClientsNormal.v)+" are buffers of clients: someone reads too slowly, or sends too much at once")
 	}
 	if scripts := m.Scripts.Or(0); scripts > worthwhile/10 {
-		advice = append(advice, fmt.Sprintf("%s are cached scripts: pass values as arguments, instead of writing them into the script", humanBytes(scripts)))
+		advice = append(advice, humanBytes(scripts)+" are cached scripts: pass values as arguments, instead of writing them into the script")
 	}
 	return advice
 }

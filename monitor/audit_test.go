@@ -213,9 +213,9 @@ func TestAuditDefrag(t *testing.T) {
 		err  error
 		want int
 	}{
-		{redisRefusal("CONFIG SET failed (possibly related to argument 'maxclients') - argument couldn't be parsed into an integer"), 1},
-		{redisRefusal("CONFIG SET failed (possibly related to argument 'activedefrag') - Active defragmentation cannot be enabled"), 0},
-		{redisRefusal("unknown command"), 0},
+		{refusalError("CONFIG SET failed (possibly related to argument 'maxclients') - argument couldn't be parsed into an integer"), 1},
+		{refusalError("CONFIG SET failed (possibly related to argument 'activedefrag') - Active defragmentation cannot be enabled"), 0},
+		{refusalError("unknown command"), 0},
 		{errors.New("maxclients: connection reset"), 0},
 	} {
 		client := offline(t)

@@ -200,7 +200,7 @@ func (b *bigKeys) measure(ctx context.Context, t target, keys []string) error {
 		}
 		cmds[i] = sizes[i]
 	}
-	if err := exec(ctx, t.client, cmds); err != nil {
+	if err := readAll(ctx, t.client, cmds); err != nil {
 		return err
 	}
 	var big []BigKey
@@ -273,7 +273,7 @@ func (b *bigKeys) keep(ctx context.Context, t target, big []BigKey) error {
 	for _, k := range big {
 		cmds = append(cmds, redis.NewStatusCmd(ctx, "type", k.Name), redis.NewIntCmd(ctx, "pttl", k.Name))
 	}
-	if err := exec(ctx, t.client, cmds); err != nil {
+	if err := readAll(ctx, t.client, cmds); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -334,8 +334,8 @@ func (b *bigKeys) finish(ctx context.Context, targets []target) {
 				}
 			}
 		}
-		if len(mine) == 0 || ctx.Err() != nil {
-			return nil
+		if err := ctx.Err(); err != nil || len(mine) == 0 {
+			return err
 		}
 		// One pipeline is one connection, so that CLIENT NO-TOUCH (7.2) holds for the lengths alone.
 		cmds := []redis.Cmder{redis.NewStatusCmd(ctx, "client", "no-touch", "on")}
@@ -343,7 +343,7 @@ func (b *bigKeys) finish(ctx context.Context, targets []target) {
 			cmds = append(cmds, redis.NewStringCmd(ctx, "object", "encoding", k.Name), redis.NewIntCmd(ctx, cmp.Or(lengths[k.Type], "strlen"), k.Name))
 		}
 		cmds = append(cmds, redis.NewStatusCmd(ctx, "client", "no-touch", "off"))
-		if err := exec(ctx, t.client, cmds); err != nil {
+		if err := readAll(ctx, t.client, cmds); err != nil {
 			return err
 		}
 		for i, k := range mine {

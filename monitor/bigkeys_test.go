@@ -273,7 +273,7 @@ func asNodeError(err error) (*NodeError, bool) {
 		if n, ok := err.(*NodeError); ok { //nolint:errorlint // walks by hand
 			return n, true
 		}
-		if m, ok := err.(many); ok { //nolint:errorlint // walks by hand
+		if m, ok := err.(many); ok {
 			for _, one := range m.Unwrap() {
 				if n, ok := asNodeError(one); ok {
 					return n, true
@@ -281,7 +281,7 @@ func asNodeError(err error) (*NodeError, bool) {
 			}
 			return nil, false
 		}
-		u, ok := err.(interface{ Unwrap() error }) //nolint:errorlint // walks by hand
+		u, ok := err.(interface{ Unwrap() error })
 		if !ok {
 			return nil, false
 		}

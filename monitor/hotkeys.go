@@ -101,7 +101,7 @@ func (h *hotKeys) measure(ctx context.Context, t target, keys []string) error {
 		counts[i] = redis.NewIntCmd(ctx, "object", "freq", key)
 		cmds[i] = counts[i]
 	}
-	if err := exec(ctx, t.client, cmds); err != nil {
+	if err := readAll(ctx, t.client, cmds); err != nil {
 		return err
 	}
 	h.mu.Lock()
@@ -152,10 +152,10 @@ func (h *hotKeys) types(ctx context.Context, targets []target) {
 				cmds = append(cmds, redis.NewStatusCmd(ctx, "type", h.report.Keys[i].Name))
 			}
 		}
-		if ctx.Err() != nil {
-			return nil
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		if err := exec(ctx, t.client, cmds); err != nil {
+		if err := readAll(ctx, t.client, cmds); err != nil {
 			return err
 		}
 		for i, k := range mine {

@@ -156,9 +156,9 @@ func masters(ctx context.Context, rdb redis.UniversalClient) ([]target, error) {
 // longSearch is how long the nodes of a cluster are looked for at most: nobody waits for it but the caller's context.
 const longSearch = time.Minute
 
-// exec sends a pipeline of reads. Refusals stay with their commands; an error is one of the connection. A key in a slot
+// readAll sends a pipeline of reads. Refusals stay with their commands; an error is one of the connection. A key in a slot
 // that is being moved here is asked for as the cluster has it, after ASKING.
-func exec(ctx context.Context, client asker, cmds []redis.Cmder) error {
+func readAll(ctx context.Context, client asker, cmds []redis.Cmder) error {
 	if err := pipeline(ctx, client, cmds); err != nil {
 		return err
 	}

@@ -3,8 +3,10 @@ package monitor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -56,7 +58,7 @@ type TopologySentinel struct {
 // up as far as that is known. Round trips: those of Collect, and three a Sentinel's master.
 func Topology(ctx context.Context, rdb redis.UniversalClient, sentinels ...*redis.SentinelClient) (TopologyReport, error) {
 	if slices.Contains(sentinels, nil) {
-		return TopologyReport{}, fmt.Errorf("monitor: topology: a Sentinel is nil")
+		return TopologyReport{}, errors.New("monitor: topology: a Sentinel is nil")
 	}
 	m, err := New(rdb, Options{Rules: []Rule{}, Timeout: longSearch})
 	if err != nil {
@@ -93,7 +95,7 @@ func (r *TopologyReport) plain(s *Snapshot) {
 			continue
 		}
 		if n.Role == "replica" {
-			addr := joinAddr(n.Replication.MasterHost.Or(""), fmt.Sprint(n.Replication.MasterPort.Or(0)))
+			addr := joinAddr(n.Replication.MasterHost.Or(""), strconv.FormatInt(n.Replication.MasterPort.Or(0), 10))
 			r.Masters = append(r.Masters, TopologyMaster{Addr: addr, Replicas: []TopologyReplica{replicaOf(n)}})
 			continue
 		}
@@ -140,7 +142,10 @@ func (r *TopologyReport) cluster(ctx context.Context, m *Monitor, s *Snapshot) e
 	}
 	up := func(n clusterNode) bool {
 		have := byID[n.id]
-		return have != nil && have.Err == nil && !n.is("fail")
+		if have == nil || errors.Is(have.Err, errUnannounced) {
+			return n.linked && !n.is("fail") // go-redis has no client of it yet: the others' word must do
+		}
+		return have.Err == nil && !n.is("fail")
 	}
 	covered := make([]bool, clusterSlots)
 	for _, n := range view {
@@ -181,7 +186,7 @@ func (r *TopologyReport) cluster(ctx context.Context, m *Monitor, s *Snapshot) e
 	slices.SortFunc(r.Masters, func(a, b TopologyMaster) int {
 		return cmp.Or(cmp.Compare(firstSlot(a), firstSlot(b)), strings.Compare(a.Addr, b.Addr))
 	})
-	for slot := 0; slot < clusterSlots; slot++ {
+	for slot := range clusterSlots {
 		if covered[slot] {
 			r.SlotsCovered++
 			continue

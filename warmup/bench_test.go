@@ -2,7 +2,6 @@ package warmup_test
 
 import (
 	"context"
-	"iter"
 	"slices"
 	"testing"
 	"time"
@@ -50,7 +49,7 @@ func BenchmarkRun(b *testing.B) {
 		for name, source := range map[string]func() warmup.Source{
 			"map":   func() warmup.Source { return warmup.FromMap(m) },
 			"slice": func() warmup.Source { return warmup.FromSlice(items) },
-			"seq":   func() warmup.Source { return warmup.FromSeq("s", n, iter.Seq2[warmup.Item, error](seqOf(items))) },
+			"seq":   func() warmup.Source { return warmup.FromSeq("s", n, seqOf(items)) },
 			"func":  func() warmup.Source { return warmup.FromFunc(slices.Values(keys), load) },
 		} {
 			run := func() time.Duration {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"maps"
 	"os"
 	"path/filepath"
@@ -31,7 +30,8 @@ func ExampleFromFunc() {
 
 	w, err := warmup.New(rdb, warmup.Options{Codec: codec.String, TTL: 6 * time.Hour, Rate: 5000})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	ids := slices.Values([]string{"product:1", "product:2", "product:3"})
 	report, err := w.Run(ctx, warmup.FromFunc(ids, load))
@@ -47,7 +47,8 @@ func ExampleWarmer_Run() {
 	defer stop()
 	w, err := warmup.New(rdb, warmup.Options{Mode: warmup.FillMissing})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	prices := map[string]any{"price:jam": 450, "price:pickles": 380}
 	for range 2 { // the second time all is there
@@ -65,7 +66,8 @@ func ExampleFromSlice() {
 	defer stop()
 	w, err := warmup.New(rdb, warmup.Options{Jitter: -1})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	_, err = w.Run(context.Background(), warmup.FromSlice([]warmup.Item{
 		{Key: "page:imprint", Value: "<html>", TTL: 24 * time.Hour},
@@ -82,7 +84,8 @@ func ExampleFromMap() {
 	defer stop()
 	w, err := warmup.New(rdb, warmup.Options{DryRun: true})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	report, err := w.Run(context.Background(), warmup.FromMap(map[string]any{
 		"a": 1,
@@ -102,12 +105,13 @@ func ExampleFromSeq() {
 	defer stop()
 	dir, err := os.MkdirTemp("", "warmup")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	w, err := warmup.New(rdb, warmup.Options{Checkpoint: filepath.Join(dir, "checkpoint")})
 	if err != nil {
-		log.Println(err)
+		fmt.Println(err)
 		return
 	}
 	rows := func(broken bool) warmup.Source {
@@ -145,7 +149,8 @@ func ExampleFromRedis() {
 
 	w, err := warmup.New(rdb, warmup.Options{Rate: 10_000})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	report, err := w.Run(ctx, warmup.FromRedis(old, "session:*"))
 	fmt.Println(report.Stored, "stored,", report.Skipped, "skipped", err)
@@ -161,7 +166,8 @@ func ExampleItemError() {
 	defer stop()
 	w, err := warmup.New(rdb, warmup.Options{})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	report, err := w.Run(context.Background(), warmup.FromSlice([]warmup.Item{
 		{Key: "good", Value: 1},

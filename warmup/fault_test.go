@@ -2,6 +2,7 @@ package warmup_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
@@ -78,8 +79,8 @@ func TestServerDies(t *testing.T) {
 		}
 	}})
 	path := filepath.Join(t.TempDir(), "checkpoint")
-	keys := keysOf("k", 5000)
 	for _, mode := range []warmup.Mode{warmup.Overwrite, warmup.FillMissing} {
+		keys := keysOf(fmt.Sprint(mode, ":"), 5000) // the last mode's are still there
 		sends.Store(0)
 		w := warmer(t, client, warmup.Options{Codec: codec.String, Checkpoint: path, Workers: 2, Mode: mode})
 		first, err := w.Run(ctx, warmup.FromSlice(itemsOf(keys)))

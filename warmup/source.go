@@ -49,7 +49,7 @@ func FromMap(m map[string]any) Source {
 		first, same := 0, true // sorting costs more than storing
 		begun := false
 		for _, value := range m {
-			it, _ := value.(Item) //nolint:errcheck // another value has the priority 0
+			it, _ := value.(Item) // another value has the priority 0
 			if !begun {
 				first, begun = it.Priority, true
 			}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -308,12 +309,15 @@ func (c *comparer) askFields(ctx context.Context, pipe redis.Pipeliner, rec *rec
 			c.noFields = true // such a server cannot have kept them, or cannot tell
 			return true, nil
 		}
+		if times.Err() != nil || len(times.Val()) != len(expiries) {
+			return false, times.Err()
+		}
 		for i, at := range times.Val() {
 			if max(at, 0) != expiries[i] {
 				return false, nil
 			}
 		}
-		return true, times.Err()
+		return true, nil
 	}
 }
 
@@ -342,8 +346,12 @@ func (c *comparer) settle(rec *record, l live) error {
 	}
 	equal := l.typ.Val() == rec.typeName()
 	if equal && l.equal != nil {
-		if equal, err = l.equal(); err != nil && !isReply(err) && !errors.Is(err, redis.Nil) && !errors.Is(err, errGone) {
-			return err
+		equal, err = l.equal()
+		if errors.Is(err, redis.Nil) || errors.Is(err, errGone) || isCode(err, "WRONGTYPE") {
+			equal, err = false, nil // it went, or changed its type, since TYPE answered
+		}
+		if err != nil {
+			return err // not seen is not different
 		}
 	}
 	count := int64(len(rec.elements) / rec.width())
@@ -411,7 +419,7 @@ func (c *comparer) extra(ctx context.Context, m meta) error {
 			}
 			var unseen []string
 			for _, k := range keys {
-				if len(k) < len(c.opts.Prefix) || k[:len(c.opts.Prefix)] != c.opts.Prefix {
+				if !strings.HasPrefix(k, c.opts.Prefix) || temporaryKey(k) {
 					continue
 				}
 				if _, ok := c.seen[keyHash(k[len(c.opts.Prefix):])]; !ok {
@@ -467,7 +475,7 @@ func ofTypes(ctx context.Context, client *redis.Client, keys, types []string) ([
 	}
 	var of []string
 	for i, k := range keys {
-		if slices.Contains(types, cmds[i].Val()) {
+		if (Options{Types: types}).wants(cmds[i].Val()) {
 			of = append(of, k)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +57,11 @@ func (o Options) complete() (Options, error) {
 		o.MaxKeyBytes = 1 << 20
 	}
 	return o, nil
+}
+
+// wants says whether a type is to be dumped. SCAN does not mind the case either.
+func (o Options) wants(typ string) bool {
+	return len(o.Types) == 0 || slices.ContainsFunc(o.Types, func(t string) bool { return strings.EqualFold(t, typ) })
 }
 
 const (
@@ -124,8 +130,9 @@ type dumper struct {
 	mu      sync.Mutex
 	enc     *encoder
 	sum     Summary
-	missing []error // what could not be read
-	writing error   // the writer's first error: nothing is written any more
+	missing []error         // what could not be read
+	open    map[string]bool // keys that are being read in pieces
+	writing error           // the writer's first error: nothing is written any more
 }
 
 func (d *dumper) finish(ctx context.Context, start time.Time) (Summary, error) {
@@ -156,6 +163,26 @@ func (d *dumper) lost(err error) {
 	d.missing = append(d.missing, err)
 }
 
+// begin says whether a key may be read in pieces: two workers' pieces of one key would not tell whose they are.
+func (d *dumper) begin(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.open[key] {
+		return false
+	}
+	if d.open == nil {
+		d.open = map[string]bool{}
+	}
+	d.open[key] = true
+	return true
+}
+
+func (d *dumper) done(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.open, key)
+}
+
 // count changes the summary.
 func (d *dumper) count(change func(s *Summary)) {
 	d.mu.Lock()
@@ -168,7 +195,15 @@ func (d *dumper) write(r *record) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.writing == nil {
-		d.writing = d.enc.record(r)
+		err := d.enc.record(r)
+		if errors.Is(err, errTooLarge) {
+			if r.pieces() {
+				return err
+			}
+			d.sum.fail(r.key, err)
+			return nil
+		}
+		d.writing = err
 	}
 	if d.writing == nil && !r.more() && !r.abandoned() {
 		d.sum.Keys++
@@ -217,6 +252,7 @@ func (d *dumper) scan(ctx context.Context, client *redis.Client, chunks chan<- [
 		if err != nil {
 			return fmt.Errorf("scan: %w", err)
 		}
+		keys = d.ours(keys)
 		for chunk := range slices.Chunk(keys, scanCount) { // miniredis returns all keys at once
 			if d.limit != nil {
 				for rest := len(chunk); rest > 0; {
@@ -237,6 +273,16 @@ func (d *dumper) scan(ctx context.Context, client *redis.Client, chunks chan<- [
 			return nil
 		}
 	}
+}
+
+// ours leaves out the temporary keys of a Restore that is at work on the server.
+func (d *dumper) ours(keys []string) []string {
+	all := len(keys)
+	keys = slices.DeleteFunc(keys, temporaryKey)
+	if n := all - len(keys); n > 0 {
+		d.count(func(s *Summary) { s.Skipped += int64(n) })
+	}
+	return keys
 }
 
 // conn is what a reader needs of a client, or of one connection of it.

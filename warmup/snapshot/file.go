@@ -24,7 +24,7 @@ const (
 // DumpFile writes a snapshot into a folder, which it makes, and returns its path: snapshot-<UTC time>-<random>.lard. The
 // file gets its name when it is whole and on the disk (temporary file, fsync, rename, fsync of the folder): one that
 // passes for a snapshot is one. A dump that could not read everything is kept, too, since what it has may be all there
-// is; it is marked as incomplete, and the error wraps [ErrPartial].
+// is; it is marked as incomplete, and the error wraps [ErrPartial]. One that read nothing at all leaves no file, and no path.
 func DumpFile(ctx context.Context, rdb redis.UniversalClient, dir string, opts Options) (path string, s Summary, err error) {
 	if dir == "" {
 		return "", Summary{}, errors.New("snapshot: dump: no folder")
@@ -39,7 +39,7 @@ func DumpFile(ctx context.Context, rdb redis.UniversalClient, dir string, opts O
 		return "", Summary{}, fmt.Errorf("snapshot: dump: %w", err)
 	}
 	s, dumped := Dump(ctx, rdb, f, opts)
-	if dumped != nil && !errors.Is(dumped, ErrPartial) {
+	if dumped != nil && (!errors.Is(dumped, ErrPartial) || s.Keys == 0) {
 		_ = f.Close()
 		_ = os.Remove(f.Name())
 		return "", s, dumped

@@ -21,14 +21,18 @@ const (
 	formatVersion = 1
 	headerSize    = 16
 
-	headerCompressed = 1 // flag of the header
+	headerCompressed = 1                        // flag of the header
+	packedMagic      = "\xff\x06\x00\x00S2sTwO" // begins an S2 stream
 
 	kindMeta   = 'M'
 	kindRecord = 'K'
 	kindFooter = 'F'
 
-	maxPayload = 1 << 30 // a string of Redis has at most 512 MiB
+	maxPayload  = 1<<29 + 1<<20 // a string of Redis has at most 512 MiB, and so has what RESTORE takes
+	maxElements = 1 << 24       // of a record: what a file of some kilobytes can make a reader allocate is bounded
 )
+
+var errTooLarge = errors.New("it is too large for a record: lower Options.MaxKeyBytes")
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -107,9 +111,13 @@ func (e *encoder) frame(payload []byte) error {
 }
 
 func (e *encoder) record(r *record) error {
+	if len(r.elements) > maxElements {
+		return errTooLarge
+	}
 	e.buf = r.encode(e.buf[:0])
 	if len(e.buf) > maxPayload {
-		return fmt.Errorf("snapshot: key %s is too large for a record", quote(r.key))
+		e.buf = nil
+		return errTooLarge
 	}
 	e.records++
 	err := e.frame(e.buf)
@@ -148,39 +156,59 @@ type decoder struct {
 	records int64
 	buf     bytes.Buffer
 	footer  *footer
+	skim    bool // records are checked, and come without their elements
 }
 
 func newDecoder(r io.Reader) (*decoder, error) {
+	d, err := openDecoder(r, false)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.begin()
+}
+
+// openDecoder reads the header. Who salvages wants to go on behind a damaged one.
+func openDecoder(r io.Reader, salvage bool) (*decoder, error) {
 	d := &decoder{src: bufio.NewReaderSize(r, 256<<10), sum: sha256.New()}
 	var header [headerSize]byte
 	if _, err := io.ReadFull(d.src, header[:]); err != nil {
 		return nil, broken(err, "no header")
 	}
-	if string(header[:8]) != magic {
-		return nil, fmt.Errorf("%w: no snapshot", ErrCorrupt)
-	}
-	if crc32.Checksum(header[:12], castagnoli) != binary.LittleEndian.Uint32(header[12:]) {
-		return nil, fmt.Errorf("%w: header", ErrCorrupt)
-	}
-	if header[8] != formatVersion {
+	packed := header[9]&headerCompressed != 0
+	switch {
+	case crc32.Checksum(header[:12], castagnoli) != binary.LittleEndian.Uint32(header[12:]) || string(header[:8]) != magic:
+		if !salvage {
+			return nil, fmt.Errorf("%w: no header of a snapshot", ErrCorrupt)
+		}
+		// What follows tells what the header said.
+		next, _ := d.src.Peek(len(packedMagic))
+		packed = string(next) == packedMagic
+		if !packed && !bytes.HasPrefix(next, marker) {
+			return nil, fmt.Errorf("%w: no header of a snapshot, nor its content", ErrCorrupt)
+		}
+	case header[8] != formatVersion:
 		return nil, fmt.Errorf("%w (version %d; this one reads %d): update the module", ErrVersion, header[8], formatVersion)
-	}
-	if header[9]&^headerCompressed != 0 || header[10] != 0 || header[11] != 0 {
+	case header[9]&^headerCompressed != 0 || header[10] != 0 || header[11] != 0:
 		return nil, fmt.Errorf("%w (flags %d): update the module", ErrVersion, header[9])
 	}
 	d.sum.Write(header[:])
 	d.body = d.src
-	if header[9]&headerCompressed != 0 {
+	if packed {
 		d.body = bufio.NewReaderSize(s2.NewReader(d.src, s2.ReaderMaxBlockSize(4<<20)), 256<<10)
 	}
+	return d, nil
+}
+
+// begin reads what the dump was asked for.
+func (d *decoder) begin() error {
 	payload, err := d.frame()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if payload[0] != kindMeta || json.Unmarshal(payload[1:], &d.meta) != nil {
-		return nil, fmt.Errorf("%w: the first frame is not that of a snapshot", ErrCorrupt)
+		return fmt.Errorf("%w: the first frame is not that of a snapshot", ErrCorrupt)
 	}
-	return d, nil
+	return nil
 }
 
 // broken tells a file that ends early or cannot be unpacked from a reader that fails.
@@ -276,8 +304,11 @@ func (d *decoder) next() (*record, error) {
 	case kindFooter:
 		return nil, io.EOF
 	case kindRecord:
-		d.records++
-		return decodeRecord(payload[1:])
+		rec, err := decodeRecord(payload[1:], d.skim)
+		if err == nil {
+			d.records++
+		}
+		return rec, err
 	}
 	return nil, fmt.Errorf("%w: a frame of an unknown kind", ErrCorrupt)
 }

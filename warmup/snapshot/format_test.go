@@ -181,12 +181,12 @@ func TestRecordsRoundTrip(t *testing.T) {
 		for _, want := range sampleRecords() {
 			want.expiry = rng.Int64N(1 << 50)
 			data := want.encode(nil)
-			got, err := decodeRecord(data[1:])
+			got, err := decodeRecord(data[1:], false)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 			data[1+rng.IntN(len(data)-1)] ^= byte(1 + rng.UintN(255))
-			_, _ = decodeRecord(data[1:])
-			_, _ = decodeRecord(data[1 : 1+rng.IntN(len(data))])
+			_, _ = decodeRecord(data[1:], false)
+			_, _ = decodeRecord(data[1:1+rng.IntN(len(data))], true)
 		}
 	}
 }
@@ -210,11 +210,11 @@ func FuzzRecord(f *testing.F) {
 		if len(data) == 0 {
 			return
 		}
-		r, err := decodeRecord(data[1:])
+		r, err := decodeRecord(data[1:], false)
 		if err != nil {
 			return
 		}
-		again, err := decodeRecord(r.encode(nil)[1:])
+		again, err := decodeRecord(r.encode(nil)[1:], false)
 		require.NoError(t, err)
 		require.Equal(t, r, again)
 	})

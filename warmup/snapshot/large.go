@@ -11,12 +11,17 @@ import (
 )
 
 const (
-	pieceBytes    = 1 << 20 // of a string, in one piece
-	pieceElements = 1000    // of anything else
+	pieceBytes    = 1 << 20 // in one piece, about
+	pieceElements = 1000    // in one piece, at most
+	firstElements = 4       // in the first piece, whose elements may be large
 )
 
 // large dumps a key in pieces. It is not of one moment: elements that stay throughout are there, others may be.
 func (r *reader) large(ctx context.Context, k key) error {
+	if !r.begin(k.name) {
+		return nil // SCAN returned it twice, and another worker is at it
+	}
+	defer r.done(k.name)
 	w := &pieces{reader: r, key: k}
 	var err error
 	switch k.typ {
@@ -28,12 +33,13 @@ func (r *reader) large(ctx context.Context, k key) error {
 		err = r.largeScan(ctx, w)
 	}
 	switch {
+	case errors.Is(err, errTooLarge):
+		r.count(func(s *Summary) { s.fail(k.name, err) })
+		return w.abandon()
 	case errors.Is(err, errGone), isCode(err, "WRONGTYPE"):
 		// It went away, or became another key: what came so far is of no use.
-		if w.began {
-			if err := r.write(&record{typ: w.typ(), key: k.name, flags: flagContinued | flagTorn | flagAbandoned}); err != nil {
-				return err
-			}
+		if err := w.abandon(); err != nil {
+			return err
 		}
 		if errors.Is(err, errGone) {
 			r.count(func(s *Summary) { s.Expired++ })
@@ -60,8 +66,33 @@ type pieces struct {
 	*reader
 	key   key
 	held  *record
-	began bool // a piece is in the file
+	bytes int   // of held's elements
+	began bool  // a piece is in the file
+	next  int64 // how many elements to ask for
 }
+
+// step is how many elements to ask for, so that a piece is of pieceBytes, whatever their size is.
+func (w *pieces) step() int64 {
+	if w.next == 0 {
+		w.next = firstElements
+	}
+	return w.next
+}
+
+// adapt learns from a piece how large the elements are.
+func (w *pieces) adapt(elements []string) {
+	mean := max(int64(size(elements)/max(len(elements)/w.width(), 1)), 1)
+	w.next = max(min(pieceBytes/mean, 8*w.step(), pieceElements), 1)
+}
+
+func size(elements []string) (bytes int) {
+	for _, e := range elements {
+		bytes += len(e)
+	}
+	return bytes
+}
+
+func (w *pieces) width() int { return (&record{typ: w.typ()}).width() }
 
 func (w *pieces) typ() byte {
 	switch w.key.typ {
@@ -78,10 +109,19 @@ func (w *pieces) typ() byte {
 }
 
 func (w *pieces) add(elements []string) error {
+	bytes := size(elements)
+	if w.held != nil && w.key.typ != "string" && w.bytes+bytes <= pieceBytes &&
+		len(w.held.elements)+len(elements) <= pieceElements*w.width() {
+		w.held.elements = append(w.held.elements, elements...)
+		w.bytes += bytes
+		w.adapt(elements)
+		return nil
+	}
 	if err := w.release(flagMore); err != nil {
 		return err
 	}
-	w.held = &record{typ: w.typ(), key: w.key.name, elements: elements}
+	w.held, w.bytes = &record{typ: w.typ(), key: w.key.name, elements: elements}, bytes
+	w.adapt(elements)
 	return nil
 }
 
@@ -101,6 +141,15 @@ func (w *pieces) release(flag byte) error {
 	return err
 }
 
+// abandon says in the file that the pieces so far are of no use.
+func (w *pieces) abandon() error {
+	w.held = nil
+	if !w.began {
+		return nil
+	}
+	return w.write(&record{typ: w.typ(), key: w.key.name, flags: flagContinued | flagTorn | flagAbandoned})
+}
+
 // end writes the last piece, with the expiry and the number of elements of now.
 func (w *pieces) end(ctx context.Context) error {
 	pipe := w.conn.TxPipeline()
@@ -117,11 +166,8 @@ func (w *pieces) end(ctx context.Context) error {
 		return fmt.Errorf("key %s: %w", quote(w.key.name), err)
 	}
 	if err != nil || at == noKey || w.held == nil {
-		if w.began {
-			w.held = nil
-			if err := w.write(&record{typ: w.typ(), key: w.key.name, flags: flagContinued | flagTorn | flagAbandoned}); err != nil {
-				return err
-			}
+		if err := w.abandon(); err != nil {
+			return err
 		}
 		w.count(func(s *Summary) { s.Expired++ })
 		return nil
@@ -158,8 +204,8 @@ func (r *reader) largeString(ctx context.Context, w *pieces) error {
 }
 
 func (r *reader) largeList(ctx context.Context, w *pieces) error {
-	for from := int64(0); ; from += pieceElements {
-		part, err := r.conn.LRange(ctx, w.key.name, from, from+pieceElements-1).Result()
+	for from := int64(0); ; {
+		part, err := r.conn.LRange(ctx, w.key.name, from, from+w.step()-1).Result()
 		if err != nil {
 			return err
 		}
@@ -169,6 +215,7 @@ func (r *reader) largeList(ctx context.Context, w *pieces) error {
 			}
 			return nil
 		}
+		from += int64(len(part))
 		if err := w.add(part); err != nil {
 			return err
 		}
@@ -183,11 +230,11 @@ func (r *reader) largeScan(ctx context.Context, w *pieces) error {
 		var err error
 		switch w.key.typ {
 		case "set":
-			part, cursor, err = r.conn.SScan(ctx, w.key.name, cursor, "", pieceElements).Result()
+			part, cursor, err = r.conn.SScan(ctx, w.key.name, cursor, "", w.step()).Result()
 		case "zset":
-			part, cursor, err = r.conn.ZScan(ctx, w.key.name, cursor, "", pieceElements).Result()
+			part, cursor, err = r.conn.ZScan(ctx, w.key.name, cursor, "", w.step()).Result()
 		default:
-			part, cursor, err = r.conn.HScan(ctx, w.key.name, cursor, "", pieceElements).Result()
+			part, cursor, err = r.conn.HScan(ctx, w.key.name, cursor, "", w.step()).Result()
 			if err == nil {
 				part, err = r.withExpiries(ctx, w.key.name, part)
 			}
@@ -209,7 +256,8 @@ func (r *reader) largeScan(ctx context.Context, w *pieces) error {
 	}
 }
 
-// withExpiries makes field, value, expiry of field, value.
+// withExpiries makes field, value, expiry of field, value. A field that went meanwhile is left out: without its expiry it
+// would live for ever.
 func (r *reader) withExpiries(ctx context.Context, name string, pairs []string) ([]string, error) {
 	all := make([]string, 0, len(pairs)/2*3)
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -236,12 +284,20 @@ func (r *reader) withExpiries(ctx context.Context, name string, pairs []string) 
 		if i > 0 {
 			base = time.Now().UnixMilli()
 		}
-		for j, at := range times {
-			if at > 0 && 3*j+2 < len(all) {
-				all[3*j+2] = strconv.FormatInt(base+at, 10)
-			}
+		if len(times) != len(all)/3 {
+			return nil, fmt.Errorf("expiries of %d fields for %d", len(times), len(all)/3)
 		}
-		return all, nil
+		kept := all[:0]
+		for j, at := range times {
+			switch {
+			case at > 0:
+				all[3*j+2] = strconv.FormatInt(base+at, 10)
+			case at == noKey:
+				continue
+			}
+			kept = append(kept, all[3*j:3*j+3]...)
+		}
+		return kept, nil
 	}
 	r.noFieldTTL = true
 	return all, nil

@@ -18,6 +18,8 @@ const temporaryExpiry = time.Hour
 // temporaryPrefix begins the names of keys that are being put together from pieces. They are nobody's data.
 const temporaryPrefix = "larder:restore:"
 
+func temporaryKey(key string) bool { return strings.HasPrefix(key, temporaryPrefix) }
+
 // temporary follows the keys that are being put together from pieces, of which there are as many as workers dumped.
 type temporary struct {
 	open map[string]*assembly
@@ -37,7 +39,7 @@ func (w *restorer) piece(ctx context.Context, rec *record) (one result, ended bo
 	if w.temp.open == nil {
 		w.temp.open = map[string]*assembly{}
 	}
-	one.key = rec.key
+	one.key, one.torn = rec.key, true
 	made := w.temp.open[rec.key]
 	if rec.continued() != (made != nil) {
 		if !w.opts.Salvage {

@@ -29,11 +29,11 @@ func (r Retention) check() error {
 	return nil
 }
 
-// stale is how old an unfinished file has to be before Prune takes it for the rest of a dump that was killed.
+// stale is for how long nobody wrote to an unfinished file before Prune takes it for the rest of a dump that was killed.
 const stale = 24 * time.Hour
 
 // Prune removes the snapshots of a folder that keep does not ask for, and returns their paths, oldest first. It knows
-// them by the names that [DumpFile] gives, and touches nothing else but unfinished ones that are older than a day. The
+// them by the names that [DumpFile] gives, and touches nothing else but unfinished ones that nobody wrote to for a day. What another process removes meanwhile is no error. The
 // newest snapshot that passes [Verify] is never removed, whatever keep says; to find it, files are read from the newest on.
 func Prune(dir string, keep Retention) ([]string, error) {
 	return prune(dir, keep, time.Now())
@@ -57,7 +57,11 @@ func prune(dir string, keep Retention, now time.Time) ([]string, error) {
 	var removed []string
 	var errs []error
 	remove := func(path string) {
-		if err := os.Remove(path); err != nil {
+		err := os.Remove(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return // another one removed it
+		}
+		if err != nil {
 			errs = append(errs, err)
 			return
 		}
@@ -69,13 +73,13 @@ func prune(dir string, keep Retention, now time.Time) ([]string, error) {
 			switch {
 			case !strings.HasSuffix(e.Name(), partSuffix):
 				files = append(files, file{path, at})
-			case now.Sub(at) > stale:
+			case now.Sub(at) > stale && untouched(e, now):
 				remove(path)
 			}
 		}
 	}
 	if keep == (Retention{}) {
-		return removed, errors.Join(errs...)
+		files = nil
 	}
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(b.path, a.path) }) // newest first
 	kept := kept(files, keep)
@@ -91,10 +95,17 @@ func prune(dir string, keep Retention, now time.Time) ([]string, error) {
 			remove(f.path)
 		}
 	}
+	slices.Sort(removed) // by time
 	if err := errors.Join(errs...); err != nil {
 		return removed, fmt.Errorf("snapshot: prune: %w", err)
 	}
 	return removed, nil
+}
+
+// untouched says whether nobody has written to a file for long: a dump with a Rate may take days.
+func untouched(e os.DirEntry, now time.Time) bool {
+	info, err := e.Info()
+	return err == nil && now.Sub(info.ModTime()) > stale
 }
 
 // kept says which files a retention asks for; they are sorted, the newest first.

@@ -125,9 +125,10 @@ func (r *record) encode(b []byte) []byte {
 	return b
 }
 
-// parser takes a payload apart. After the first fault it returns zero values, and err says what was wrong.
+// parser takes a payload apart. After the first fault it returns zero values, and err says what was wrong. Its strings
+// are parts of the payload, so that a record is one allocation, and one of its elements.
 type parser struct {
-	data []byte
+	data string
 	err  error
 }
 
@@ -135,11 +136,11 @@ func (p *parser) fail(what string) {
 	if p.err == nil {
 		p.err = fmt.Errorf("%w: %s", ErrCorrupt, what)
 	}
-	p.data = nil
+	p.data = ""
 }
 
 func (p *parser) byte() byte {
-	if len(p.data) == 0 {
+	if p.data == "" {
 		p.fail("a record ends early")
 		return 0
 	}
@@ -149,13 +150,21 @@ func (p *parser) byte() byte {
 }
 
 func (p *parser) uvarint() uint64 {
-	n, size := binary.Uvarint(p.data)
-	if size <= 0 {
-		p.fail("a record has a broken number")
-		return 0
+	n, shift := uint64(0), 0
+	for i := range min(len(p.data), binary.MaxVarintLen64) {
+		c := p.data[i]
+		if i == binary.MaxVarintLen64-1 && c > 1 {
+			break // more than 64 bits
+		}
+		n |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			p.data = p.data[i+1:]
+			return n
+		}
+		shift += 7
 	}
-	p.data = p.data[size:]
-	return n
+	p.fail("a record has a broken number")
+	return 0
 }
 
 func (p *parser) int64() int64 {
@@ -173,16 +182,21 @@ func (p *parser) string() string {
 		p.fail("a record ends early")
 		return ""
 	}
-	s := string(p.data[:n])
+	s := p.data[:n]
 	p.data = p.data[n:]
 	return s
 }
 
-// count reads a number of things each of which takes a byte at least, so that a lie allocates nothing.
+// count reads a number of things each of which takes a byte at least, so that a lie allocates nothing, and the truth not
+// out of proportion.
 func (p *parser) count() int {
 	n := p.uvarint()
-	if n > uint64(len(p.data)) {
+	switch {
+	case n > uint64(len(p.data)):
 		p.fail("a record ends early")
+		return 0
+	case n > maxElements:
+		p.fail("a record of too many elements")
 		return 0
 	}
 	return int(n)
@@ -196,13 +210,15 @@ func (p *parser) strings() []string {
 	return all
 }
 
-// decodeRecord reads what encode wrote, without its first byte. It never panics, whatever the bytes are.
-func decodeRecord(data []byte) (*record, error) {
-	p := &parser{data: data}
+// decodeRecord reads what encode wrote, without its first byte. It never panics, whatever the bytes are. Who only wants to
+// know whether the record is one skims it: the elements are checked, but not kept.
+func decodeRecord(data []byte, skim bool) (*record, error) {
+	p := &parser{data: string(data)}
 	r := &record{typ: p.byte(), flags: p.byte(), key: p.string(), expiry: p.int64()}
 	if r.pieces() {
 		r.total = p.int64()
 	}
+	r.checkFlags(p)
 	switch r.typ {
 	case typeDumped:
 		r.name, r.payload = p.string(), p.string()
@@ -210,52 +226,86 @@ func decodeRecord(data []byte) (*record, error) {
 		r.payload = p.string()
 		r.stream = &stream{lastID: p.string(), digest: p.string(), portable: p.byte() != 0}
 		if r.stream.portable {
-			for range p.count() {
-				r.stream.entries = append(r.stream.entries, entry{id: p.string(), values: p.strings()})
-			}
-			for range p.count() {
-				r.stream.groups = append(r.stream.groups, group{name: p.string(), lastID: p.string()})
-			}
+			r.stream.decode(p, skim)
 		}
 		if p.err == nil && r.payload == "" && !r.stream.portable {
 			p.fail("a stream without a value")
 		}
 	case typeString, typeList, typeSet, typeZSet, typeHash, typeHashTTL:
-		r.elements = p.strings()
-		r.check(p)
+		r.decodeElements(p, skim)
 	default:
 		p.fail("a record of an unknown type")
 	}
-	if p.err == nil && len(p.data) > 0 {
+	if p.err == nil && p.data != "" {
 		p.fail("a record is too long")
 	}
 	return r, p.err
 }
 
-// check refuses elements that Restore could not write.
-func (r *record) check(p *parser) {
-	if p.err != nil {
-		return
+// checkFlags refuses flags that contradict each other, or that this version does not know.
+func (r *record) checkFlags(p *parser) {
+	switch {
+	case p.err != nil:
+	case r.flags >= flagAbandoned<<1:
+		p.fail("a record with unknown flags")
+	case r.abandoned() && r.flags&(flagContinued|flagMore) != flagContinued:
+		p.fail("a record is given up that did not begin, or goes on")
+	case r.pieces() && (r.typ == typeDumped || r.typ == typeStream):
+		p.fail("pieces of a type that has none")
 	}
-	if len(r.elements)%r.width() != 0 || (r.typ == typeString && len(r.elements) != 1 && !r.abandoned()) {
+}
+
+func (s *stream) decode(p *parser, skim bool) {
+	for range p.count() {
+		e := entry{id: p.string()}
+		if skim {
+			for range p.count() {
+				p.string()
+			}
+			continue
+		}
+		e.values = p.strings()
+		s.entries = append(s.entries, e)
+	}
+	for range p.count() {
+		s.groups = append(s.groups, group{name: p.string(), lastID: p.string()})
+	}
+}
+
+// decodeElements refuses elements that Restore could not write.
+func (r *record) decodeElements(p *parser, skim bool) {
+	n := p.count()
+	switch {
+	case p.err != nil:
+		return
+	case n%r.width() != 0 || (r.typ == typeString && n != 1 && !r.abandoned()):
 		p.fail("a record with a wrong number of elements")
 		return
-	}
-	if len(r.elements) == 0 && !r.pieces() {
+	case n == 0 && !r.pieces():
 		p.fail("a record without elements")
 		return
+	case !skim:
+		r.elements = make([]string, n)
 	}
-	for i := 0; i < len(r.elements); i += r.width() {
-		switch r.typ {
-		case typeZSet:
-			if f, err := strconv.ParseFloat(r.elements[i+1], 64); err != nil || math.IsNaN(f) {
+	for i, column := 0, 0; i < n && p.err == nil; i, column = i+1, column+1 {
+		if column == r.width() {
+			column = 0
+		}
+		e := p.string()
+		if !skim {
+			r.elements[i] = e
+		}
+		if p.err != nil {
+			return
+		}
+		switch {
+		case r.typ == typeZSet && column == 1:
+			if f, err := strconv.ParseFloat(e, 64); err != nil || math.IsNaN(f) {
 				p.fail("a score that is no number")
-				return
 			}
-		case typeHashTTL:
-			if n, err := strconv.ParseInt(r.elements[i+2], 10, 64); err != nil || n < 0 {
+		case r.typ == typeHashTTL && column == 2:
+			if at, err := strconv.ParseInt(e, 10, 64); err != nil || at < 0 {
 				p.fail("a field's expiry that is no number")
-				return
 			}
 		}
 	}

@@ -186,6 +186,7 @@ func (w *restorer) now() int64 { return time.Now().UnixMilli() + w.offset }
 type result struct {
 	key     string
 	written bool
+	torn    bool // read in pieces
 	err     error
 }
 
@@ -297,6 +298,9 @@ func (w *restorer) settle(one result) {
 		w.sum.fail(one.key, one.err)
 	case one.written:
 		w.sum.Keys++
+		if one.torn {
+			w.sum.Torn++
+		}
 	default:
 		w.sum.Skipped++
 	}

@@ -74,6 +74,9 @@ func (s Schedule) once(ctx context.Context, rdb redis.UniversalClient) error {
 		return err
 	}
 	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // another Run in the same folder has a newer one, and keeps no more
+	}
 	if err != nil {
 		return fmt.Errorf("snapshot: schedule: %w", err)
 	}

@@ -19,6 +19,7 @@ func Verify(r io.Reader) (Summary, error) {
 	if err != nil {
 		return Summary{}, fmt.Errorf("snapshot: verify: %w", err)
 	}
+	d.skim = true
 	s := Summary{At: d.meta.time()}
 	open := map[string]bool{} // keys whose pieces are not complete
 	for {
