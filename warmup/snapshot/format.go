@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -224,44 +225,15 @@ func broken(err error, what string) error {
 
 // frame reads one payload, which is valid until the next call and never empty.
 func (d *decoder) frame() ([]byte, error) {
-	head := make([]byte, 0, len(marker)+binary.MaxVarintLen64)
-	for range marker {
-		c, err := d.body.ReadByte()
-		if err != nil {
-			return nil, broken(err, "it ends without a footer")
-		}
-		head = append(head, c)
+	var head [3 + 5]byte // the marker, and the length at its longest
+	size, length, err := d.head(head[:])
+	if err != nil {
+		return nil, err
 	}
-	if !bytes.Equal(head, marker) {
-		return nil, fmt.Errorf("%w: no frame where one has to begin", ErrCorrupt)
+	all, err := d.take(int64(length) + 4)
+	if err != nil {
+		return nil, err
 	}
-	length, shift := uint64(0), 0
-	for {
-		c, err := d.body.ReadByte()
-		if err != nil {
-			return nil, broken(err, "a frame ends early")
-		}
-		head = append(head, c)
-		length |= uint64(c&0x7f) << shift
-		if c < 0x80 {
-			break
-		}
-		if shift += 7; shift > 28 {
-			return nil, fmt.Errorf("%w: a frame's length", ErrCorrupt)
-		}
-	}
-	if length == 0 || length > maxPayload {
-		return nil, fmt.Errorf("%w: a frame's length", ErrCorrupt)
-	}
-	if d.buf.Cap() > 4<<20 {
-		d.buf = bytes.Buffer{}
-	}
-	d.buf.Reset()
-	// CopyN grows as bytes come, so that a length that lies allocates nothing.
-	if _, err := io.CopyN(&d.buf, d.body, int64(length)+4); err != nil {
-		return nil, broken(err, "a frame ends early")
-	}
-	all := d.buf.Bytes()
 	payload, tail := all[:length], all[length:]
 	if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(tail) {
 		return nil, fmt.Errorf("%w: a frame's checksum", ErrCorrupt)
@@ -269,10 +241,53 @@ func (d *decoder) frame() ([]byte, error) {
 	if payload[0] == kindFooter {
 		return payload, d.finish(payload[1:], d.sum.Sum(nil)) // of what came before this frame
 	}
-	d.sum.Write(head)
+	d.sum.Write(head[:size])
 	d.sum.Write(all)
-	d.bytes += int64(len(head) + len(all))
+	d.bytes += int64(size + len(all))
 	return payload, nil
+}
+
+// head reads what stands before a payload, and says how many bytes that was.
+func (d *decoder) head(head []byte) (size int, length uint64, err error) {
+	next, err := d.body.Peek(len(head)) // a frame has more bytes than that, unless it is the last one
+	copy(head, next)
+	if len(next) <= len(marker) {
+		return 0, 0, broken(cmp.Or(err, io.EOF), "it ends without a footer")
+	}
+	if !bytes.HasPrefix(next, marker) {
+		return 0, 0, fmt.Errorf("%w: no frame where one has to begin", ErrCorrupt)
+	}
+	length, size = binary.Uvarint(next[len(marker):])
+	switch {
+	case size == 0 && len(next) < len(head):
+		return 0, 0, broken(cmp.Or(err, io.EOF), "a frame ends early")
+	case size <= 0 || length == 0 || length > maxPayload:
+		return 0, 0, fmt.Errorf("%w: a frame's length", ErrCorrupt)
+	}
+	size += len(marker)
+	_, err = d.body.Discard(size)
+	return size, length, err
+}
+
+// take reads n bytes, without a copy where they fit into the buffer of the reader.
+func (d *decoder) take(n int64) ([]byte, error) {
+	if n <= int64(d.body.Size()) {
+		all, err := d.body.Peek(int(n))
+		if err != nil {
+			return nil, broken(err, "a frame ends early")
+		}
+		_, err = d.body.Discard(int(n)) // what was peeked at stays until the next read
+		return all, err
+	}
+	if d.buf.Cap() > 4<<20 {
+		d.buf = bytes.Buffer{}
+	}
+	d.buf.Reset()
+	// CopyN grows as bytes come, so that a length that lies allocates nothing.
+	if _, err := io.CopyN(&d.buf, d.body, n); err != nil {
+		return nil, broken(err, "a frame ends early")
+	}
+	return d.buf.Bytes(), nil
 }
 
 // finish holds the file to its footer.

@@ -26,6 +26,28 @@ type reader struct {
 	noFieldTTL   bool // expiries of hash fields need Redis 7.4
 
 	longStrings bool // the last chunk had many: their lengths are asked for at once
+	guess       guess
+}
+
+// guess says whether keys are taken for strings without asking: when all of the last chunk were. Each wrong guess, which
+// a server counts as an error, makes the next one wait for longer.
+type guess struct {
+	strings bool // all of the last chunk
+	wait    int  // chunks
+	pause   int
+}
+
+func (g *guess) right() bool {
+	if g.wait > 0 {
+		g.wait--
+		return false
+	}
+	return g.strings
+}
+
+func (g *guess) wrong() {
+	g.pause = min(max(8, 2*g.pause), 1<<20)
+	g.wait, g.strings = g.pause, false
 }
 
 // What PEXPIRETIME says of a key without an expiry, and of none.
@@ -68,10 +90,18 @@ func (r *reader) chunk(ctx context.Context, names []string) error {
 
 // served dumps the keys that the node serves.
 func (r *reader) served(ctx context.Context, names []string) error {
+	if r.guess.right() && !r.longStrings && !r.noExpireTime && r.opts.wants("string") {
+		keys := make([]key, len(names))
+		for i, name := range names {
+			keys[i] = key{name: name, typ: "string", bytes: unsized}
+		}
+		return r.values(ctx, keys, tries, true)
+	}
 	looked, err := r.look(ctx, names)
 	if err != nil {
 		return err
 	}
+	r.guess.strings = !slices.ContainsFunc(looked, func(k key) bool { return k.typ != "string" }) && len(looked) > 0
 	return r.sized(ctx, looked)
 }
 
@@ -80,7 +110,7 @@ func (r *reader) sized(ctx context.Context, keys []key) error {
 	var small []key
 	var bytes int64
 	flush := func() error {
-		err := r.values(ctx, small, tries)
+		err := r.values(ctx, small, tries, false)
 		small, bytes = small[:0], 0
 		return err
 	}
@@ -301,8 +331,9 @@ type reading struct {
 }
 
 // values dumps small keys: their values, and once more their expiries. Where an expiry is the one that was seen before,
-// value and expiry are of one moment; otherwise the key is read again, in the end within a transaction.
-func (r *reader) values(ctx context.Context, keys []key, left int) error {
+// value and expiry are of one moment; otherwise the key is read again, in the end within a transaction. Of keys that are
+// taken for strings nothing was seen before: their expiries are asked for twice.
+func (r *reader) values(ctx context.Context, keys []key, left int, guessed bool) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -310,7 +341,14 @@ func (r *reader) values(ctx context.Context, keys []key, left int) error {
 	readings := make([]reading, len(keys))
 	times := r.expiries(len(keys))
 	short := r.shorts(keys)
+	var before *expiries
+	if guessed {
+		before = r.expiries(len(keys))
+	}
 	for i := range keys {
+		if guessed {
+			before.ask(ctx, pipe, i, &keys[i].name)
+		}
 		if keys[i].bytes == unsized {
 			readings[i] = reading{key: keys[i], fill: short.ask(ctx, pipe, &keys[i].name)}
 		} else {
@@ -325,7 +363,20 @@ func (r *reader) values(ctx context.Context, keys []key, left int) error {
 	var changed []string
 	var long []key
 	rec := record{elements: make([]string, 1)} // of the short strings, one after the other
-	for _, got := range readings {
+	wrong := false
+	for i, got := range readings {
+		if guessed {
+			at, err := before.result(i)
+			if moved(err) {
+				r.others = append(r.others, got.key.name)
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("expiry of key %s: %w", quote(got.key.name), err)
+			}
+			got.key.expiry = at
+			wrong = wrong || isCode(short.cmds[i].Err(), "WRONGTYPE")
+		}
 		if got.rec == nil {
 			rec = record{typ: typeString, key: got.key.name, elements: rec.elements[:1]}
 			got.rec = &rec
@@ -339,6 +390,9 @@ func (r *reader) values(ctx context.Context, keys []key, left int) error {
 		case again:
 			changed = append(changed, got.key.name)
 		}
+	}
+	if wrong {
+		r.guess.wrong()
 	}
 	if asked := len(short.cmds); asked > 0 {
 		r.longStrings = len(long) > asked/8
@@ -356,7 +410,7 @@ func (r *reader) values(ctx context.Context, keys []key, left int) error {
 		return err
 	}
 	if left > 1 {
-		return r.values(ctx, looked, left-1)
+		return r.values(ctx, looked, left-1, false)
 	}
 	for _, k := range looked {
 		if err := r.transaction(ctx, k); err != nil {
