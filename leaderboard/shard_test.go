@@ -80,6 +80,34 @@ func TestShardsAgreeWithOne(t *testing.T) {
 	}
 }
 
+// TestShardTopsUneven: where one shard has all of the best, Top asks once more, and is right.
+func TestShardTopsUneven(t *testing.T) {
+	ctx := t.Context()
+	rdb := redistest.Standalone(t)
+	for _, ranking := range []leaderboard.Ranking{leaderboard.Ordinal, leaderboard.Competition, leaderboard.Modified} {
+		opts := leaderboard.Options{Namespace: fmt.Sprint(unique(t), ranking), Ranking: ranking}
+		one := newBoard(t, rdb, "one", opts)
+		opts.Shards = 4
+		many := newBoard(t, rdb, "many", opts)
+		fill(t, many, 1200)
+		fill(t, one, 1200)
+		first, err := rdb.ZRange(ctx, opts.Namespace+":leaderboard:{many:1}:all:scores-of4", 0, -1).Result()
+		require.NoError(t, err)
+		for i, member := range first {
+			for _, b := range []*leaderboard.Board{one, many} {
+				require.NoError(t, second(b.Submit(ctx, member, float64(10_000+i/3))))
+			}
+		}
+		for _, n := range []int{1, 2, 10, 41, 100, 200, 290, 500, 900} {
+			want, err := one.Top(ctx, n)
+			require.NoError(t, err)
+			got, err := many.Top(ctx, n)
+			require.NoError(t, err)
+			require.Equal(t, want, got, n)
+		}
+	}
+}
+
 // TestShardRoundTrips: one fan-out, two where a member's own row must be known first; a deep page takes some.
 func TestShardRoundTrips(t *testing.T) {
 	ctx := t.Context()
