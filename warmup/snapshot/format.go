@@ -157,7 +157,9 @@ type decoder struct {
 	records int64
 	buf     bytes.Buffer
 	footer  *footer
-	skim    bool // records are checked, and come without their elements
+	top     [len("\xF5LR") + 5]byte // the marker of a frame, and its length at its longest
+	skim    bool                    // records are checked, and come without their elements; each is valid until the next call
+	skimmed record
 }
 
 func newDecoder(r io.Reader) (*decoder, error) {
@@ -225,8 +227,7 @@ func broken(err error, what string) error {
 
 // frame reads one payload, which is valid until the next call and never empty.
 func (d *decoder) frame() ([]byte, error) {
-	var head [3 + 5]byte // the marker, and the length at its longest
-	size, length, err := d.head(head[:])
+	size, length, err := d.head(d.top[:])
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +242,7 @@ func (d *decoder) frame() ([]byte, error) {
 	if payload[0] == kindFooter {
 		return payload, d.finish(payload[1:], d.sum.Sum(nil)) // of what came before this frame
 	}
-	d.sum.Write(head[:size])
+	d.sum.Write(d.top[:size])
 	d.sum.Write(all)
 	d.bytes += int64(size + len(all))
 	return payload, nil
@@ -319,11 +320,15 @@ func (d *decoder) next() (*record, error) {
 	case kindFooter:
 		return nil, io.EOF
 	case kindRecord:
-		rec, err := decodeRecord(payload[1:], d.skim)
-		if err == nil {
-			d.records++
+		rec := &d.skimmed
+		if !d.skim {
+			rec = &record{}
 		}
-		return rec, err
+		if err := rec.decode(payload[1:], d.skim); err != nil {
+			return nil, err
+		}
+		d.records++
+		return rec, nil
 	}
 	return nil, fmt.Errorf("%w: a frame of an unknown kind", ErrCorrupt)
 }

@@ -444,10 +444,17 @@ func (w *restorer) mode() string {
 
 // queueSet writes a string. Key and value are pointers, so that neither is copied into an interface.
 func (w *restorer) queueSet(ctx context.Context, pipe redis.Pipeliner, rec *record) func() (bool, error) {
-	args := make([]any, 3, 6)
+	size := 3
+	if rec.expiry > 0 {
+		size += 2
+	}
+	if w.opts.Mode == SkipExisting {
+		size++
+	}
+	args := make([]any, 3, size)
 	args[0], args[1], args[2] = "set", &rec.key, &rec.elements[0]
 	if rec.expiry > 0 {
-		args = append(args, "pxat", rec.expiry)
+		args = append(args, "pxat", &rec.expiry)
 	}
 	if w.opts.Mode == SkipExisting {
 		args = append(args, "nx")
