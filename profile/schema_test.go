@@ -136,7 +136,11 @@ func filled() everything {
 func same(t *testing.T, want, got everything) {
 	t.Helper()
 	for _, p := range []struct{ want, got *time.Time }{
-		{&want.T, &got.T}, {&want.Created, &got.Created}, {want.PT, got.PT}, {&want.Array[0], &got.Array[0]}, {&want.Array[1], &got.Array[1]},
+		{&want.T, &got.T},
+		{&want.Created, &got.Created},
+		{want.PT, got.PT},
+		{&want.Array[0], &got.Array[0]},
+		{&want.Array[1], &got.Array[1]},
 		{(*time.Time)(&want.St), (*time.Time)(&got.St)},
 	} {
 		require.Equal(t, p.want == nil, p.got == nil)
@@ -185,7 +189,8 @@ func TestTimes(t *testing.T) {
 	type holder struct{ At time.Time }
 	s := newStore(t, lardertest.New(t), profile.Options[holder]{})
 	for _, at := range []time.Time{
-		{}, time.Unix(0, 0), time.Unix(0, 1).UTC(), time.Date(2024, 2, 29, 1, 2, 3, 4, time.FixedZone("odd", 1172)),
+		{},
+		time.Unix(0, 0), time.Unix(0, 1).UTC(), time.Date(2024, 2, 29, 1, 2, 3, 4, time.FixedZone("odd", 1172)),
 		time.Date(1, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600)), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC),
 		time.Date(12345, 1, 1, 0, 0, 0, 5, time.UTC), time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2024, 1, 1, 0, 0, 0, 0, time.FixedZone("", 25*3600)),
 		time.Date(2024, 1, 1, 0, 0, 0, 0, time.FixedZone("", -14*3600)), time.Now(),
