@@ -154,3 +154,114 @@ func TestLengths(t *testing.T) {
 	require.NoError(t, run1(Restore(ctx, rdb, bytes.NewReader(file), RestoreOptions{})))
 	assert.Equal(t, want, content(t, rdb, names))
 }
+
+// TestGuess: where all keys were strings, keys are taken for strings, which one that is none survives, and refuses few
+// commands: a wrong guess makes the next one wait.
+func TestGuess(t *testing.T) {
+	rdb := redistest.NewServer(t, redistest.ServerOptions{}).Client()
+	ctx := t.Context()
+	pipe := rdb.Pipeline()
+	for i := range 12_000 {
+		if i%3000 == 0 {
+			pipe.RPush(ctx, strconv.Itoa(i), "v")
+			continue
+		}
+		pipe.Set(ctx, strconv.Itoa(i), "v", time.Duration(i%2)*time.Hour)
+	}
+	_, err := pipe.Exec(ctx)
+	require.NoError(t, err)
+	require.NoError(t, rdb.ConfigResetStat(ctx).Err())
+	file, sum := dumped(t, rdb, Options{Workers: 1})
+	assert.GreaterOrEqual(t, sum.Keys, int64(12_000))
+	stats, err := rdb.Info(ctx, "commandstats").Result()
+	require.NoError(t, err)
+	_, line, _ := strings.Cut(stats, "cmdstat_getrange:")
+	_, failed, _ := strings.Cut(strings.SplitN(line, "\n", 2)[0], "failed_calls=")
+	n, err := strconv.Atoi(strings.TrimSpace(failed))
+	require.NoError(t, err)
+	assert.LessOrEqual(t, n, 4)
+	_, line, _ = strings.Cut(stats, "cmdstat_type:calls=")
+	types, _, _ := strings.Cut(line, ",")
+	n, err = strconv.Atoi(types)
+	require.NoError(t, err)
+	assert.Less(t, n, 12_000, "most of the time nothing was asked")
+	diff, err := Compare(ctx, rdb, bytes.NewReader(file))
+	require.NoError(t, err)
+	assert.Truef(t, diff.Empty(), "%+v", diff)
+
+	g := guess{strings: true}
+	wrong := 0
+	for range 10_000 { // every guess is wrong
+		if g.right() {
+			wrong++
+			g.wrong()
+		}
+		g.strings = true
+	}
+	assert.LessOrEqual(t, wrong, 11)
+}
+
+// TestMomentOfGuesses: a guessed string and its expiry are of one moment too.
+func TestMomentOfGuesses(t *testing.T) {
+	s := redistest.NewServer(t, redistest.ServerOptions{})
+	rdb, other := s.Client(), s.Client()
+	ctx := t.Context()
+	base := time.Now().Add(time.Hour).UnixMilli()
+	const keys = 3000
+	change := func(generation int64) {
+		pipe := other.Pipeline()
+		for i := range keys {
+			pipe.Do(ctx, "set", i, generation, "pxat", base+generation)
+		}
+		_, err := pipe.Exec(ctx)
+		require.NoError(t, err)
+	}
+	change(1)
+	generation := int64(1)
+	rdb.AddHook(between{"getrange", func() { generation++; change(generation) }})
+	file, sum := dumped(t, rdb, Options{Workers: 1})
+	assert.GreaterOrEqual(t, sum.Keys, int64(keys))
+	d, err := newDecoder(bytes.NewReader(file))
+	require.NoError(t, err)
+	for range sum.Keys {
+		rec, err := d.next()
+		require.NoError(t, err)
+		require.Equal(t, strconv.FormatInt(rec.expiry-base, 10), rec.elements[0])
+	}
+}
+
+// TestLargeAgain: a key that becomes another large one while its pieces are read is in the snapshot, as what it became; one
+// that a guess took for a string is read in pieces as well.
+func TestLargeAgain(t *testing.T) {
+	s := redistest.NewServer(t, redistest.ServerOptions{})
+	rdb, other := s.Client(), s.Client()
+	ctx := t.Context()
+	fields := make([]any, 0, 8000)
+	for i := range 4000 {
+		fields = append(fields, "f"+strconv.Itoa(i), "v")
+	}
+	require.NoError(t, other.RPush(ctx, "large", fields...).Err())
+	reads := 0
+	rdb.AddHook(between{"lrange", func() {
+		if reads++; reads == 8 {
+			require.NoError(t, other.Del(ctx, "large").Err())
+			require.NoError(t, other.HSet(ctx, "large", fields...).Err())
+		}
+	}})
+	file, sum := dumped(t, rdb, Options{MaxKeyBytes: 5000})
+	assert.Equal(t, int64(1), sum.Keys)
+	assert.Equal(t, int64(1), sum.Torn)
+	diff, err := Compare(ctx, other, bytes.NewReader(file))
+	require.NoError(t, err)
+	assert.Truef(t, diff.Empty(), "%+v", diff)
+
+	var out bytes.Buffer
+	enc, err := newEncoder(&out, false, meta{})
+	require.NoError(t, err)
+	d := &dumper{enc: enc, opts: Options{MaxKeyBytes: 5000}}
+	r := &reader{dumper: d, conn: other, guess: guess{strings: true}}
+	require.NoError(t, r.chunk(ctx, []string{"large"}))
+	assert.Equal(t, int64(1), d.sum.Keys)
+	assert.Equal(t, int64(1), d.sum.Torn)
+	assert.Positive(t, r.guess.wait)
+}

@@ -102,21 +102,21 @@ func (r *reader) served(ctx context.Context, names []string) error {
 		return err
 	}
 	r.guess.strings = !slices.ContainsFunc(looked, func(k key) bool { return k.typ != "string" }) && len(looked) > 0
-	return r.sized(ctx, looked)
+	return r.sized(ctx, looked, tries)
 }
 
 // sized dumps keys by their sizes: in pieces, or as many at once as chunkBytes allows.
-func (r *reader) sized(ctx context.Context, keys []key) error {
+func (r *reader) sized(ctx context.Context, keys []key, left int) error {
 	var small []key
 	var bytes int64
 	flush := func() error {
-		err := r.values(ctx, small, tries, false)
+		err := r.values(ctx, small, left, false)
 		small, bytes = small[:0], 0
 		return err
 	}
 	for _, k := range keys {
 		switch {
-		case k.bytes > r.opts.MaxKeyBytes && (k.typ == "string" || k.typ == "list" || k.typ == "set" || k.typ == "zset" || k.typ == "hash"):
+		case r.inPieces(k):
 			if err := r.large(ctx, k); err != nil {
 				return err
 			}
@@ -130,6 +130,18 @@ func (r *reader) sized(ctx context.Context, keys []key) error {
 		bytes += max(k.bytes, 0)
 	}
 	return flush()
+}
+
+// inPieces says whether a key is too large to be read at once, and of a type that can be read otherwise.
+func (r *reader) inPieces(k key) bool {
+	if k.bytes <= r.opts.MaxKeyBytes {
+		return false
+	}
+	switch k.typ {
+	case "string", "list", "set", "zset", "hash":
+		return true
+	}
+	return false
 }
 
 // look asks for the type and the expiry of each key, and the sizes of those that may be large: two round trips, one where
@@ -398,7 +410,7 @@ func (r *reader) values(ctx context.Context, keys []key, left int, guessed bool)
 		r.longStrings = len(long) > asked/8
 	}
 	if len(long) > 0 {
-		if err := r.long(ctx, long); err != nil {
+		if err := r.long(ctx, long, left); err != nil {
 			return err
 		}
 	}
@@ -410,7 +422,7 @@ func (r *reader) values(ctx context.Context, keys []key, left int, guessed bool)
 		return err
 	}
 	if left > 1 {
-		return r.values(ctx, looked, left-1, false)
+		return r.sized(ctx, looked, left-1)
 	}
 	for _, k := range looked {
 		if err := r.transaction(ctx, k); err != nil {
@@ -421,7 +433,7 @@ func (r *reader) values(ctx context.Context, keys []key, left int, guessed bool)
 }
 
 // long dumps strings that turned out not to be short.
-func (r *reader) long(ctx context.Context, keys []key) error {
+func (r *reader) long(ctx context.Context, keys []key, left int) error {
 	pipe := r.conn.Pipeline()
 	lengths := make([]*redis.IntCmd, len(keys))
 	for i, k := range keys {
@@ -433,7 +445,7 @@ func (r *reader) long(ctx context.Context, keys []key) error {
 	for i := range keys {
 		keys[i].bytes = lengths[i].Val() // what became of the key otherwise, reading it will show
 	}
-	return r.sized(ctx, keys)
+	return r.sized(ctx, keys, left)
 }
 
 // shorts reads strings that may be short.
@@ -471,7 +483,7 @@ func (s *shorts) ask(ctx context.Context, pipe redis.Pipeliner, name *string) fu
 	}
 }
 
-// transaction reads a key that keeps changing: value and expiry in one MULTI.
+// transaction reads a key that keeps changing: value and expiry in one MULTI, or in pieces where it is too large.
 func (r *reader) transaction(ctx context.Context, k key) error {
 	for range 100 {
 		if k.bytes == unsized {
@@ -479,21 +491,16 @@ func (r *reader) transaction(ctx context.Context, k key) error {
 			if err != nil && !isCode(err, "WRONGTYPE") {
 				return fmt.Errorf("reading key %s: %w", quote(k.name), err)
 			}
-			if n > r.opts.MaxKeyBytes {
-				return r.large(ctx, k)
-			}
+			k.bytes = n
 		}
-		pipe := r.conn.TxPipeline()
-		got := r.ask(ctx, pipe, k)
-		got.expiry = r.expiry(ctx, pipe, k.name)
-		if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
-			return fmt.Errorf("reading key %s: %w", quote(k.name), err)
-		}
+		var again bool
 		var err error
-		if got.key.expiry, err = got.expiry(); err != nil {
-			return fmt.Errorf("expiry of key %s: %w", quote(k.name), err)
+		if r.inPieces(k) {
+			again, err = r.inOrder(ctx, k)
+		} else {
+			again, err = r.inTransaction(ctx, k)
 		}
-		if again, err := r.settle(got); !again || err != nil {
+		if err != nil || !again {
 			return err
 		}
 		looked, err := r.look(ctx, []string{k.name}) // its type changed
@@ -504,6 +511,19 @@ func (r *reader) transaction(ctx context.Context, k key) error {
 	}
 	r.count(func(s *Summary) { s.fail(k.name, errors.New("it changes its type all the time")) })
 	return nil
+}
+
+func (r *reader) inTransaction(ctx context.Context, k key) (again bool, err error) {
+	pipe := r.conn.TxPipeline()
+	got := r.ask(ctx, pipe, k)
+	got.expiry = r.expiry(ctx, pipe, k.name)
+	if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
+		return false, fmt.Errorf("reading key %s: %w", quote(k.name), err)
+	}
+	if got.key.expiry, err = got.expiry(); err != nil {
+		return false, fmt.Errorf("expiry of key %s: %w", quote(k.name), err)
+	}
+	return r.settle(got)
 }
 
 // settle writes what was read, or says that the key has to be read again.
