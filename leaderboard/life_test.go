@@ -225,7 +225,7 @@ func TestTies(t *testing.T) {
 				{"c", 5.5, 5, false, []string{"c", "a", "b"}},
 				{"b", -5.5, 3, true, nil},
 				{"b", 5.5, 50, true, []string{"c", "a", "b"}},
-				{"b", 5.5, -4000000000000 / 1000, false, []string{"b", "c", "a"}},
+				{"b", 5.5, -2000000000, false, []string{"b", "c", "a"}},
 			} {
 				res, err := b.SubmitAt(ctx, step.member, step.score, at(step.ms))
 				require.NoError(t, err)

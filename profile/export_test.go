@@ -32,8 +32,7 @@ var (
 		m, ok := parseMeta(text)
 		return m.String(), ok
 	}
-	ProbeEvery = probeEvery
-	ParseRaw   = func(raw []byte) (map[string]string, bool) {
+	ParseRaw = func(raw []byte) (map[string]string, bool) {
 		h, ok := parseRaw(raw)
 		m := map[string]string{}
 		for _, p := range h {

@@ -65,7 +65,8 @@ const (
 // process holds the lease, j names it; where the object has changed since, j is what it is now.
 func (s *Store[T]) join(ctx context.Context, id, key string, j *judged[T], w *waits) (*flight, standing, error) {
 	if s.held(j, time.Now()) && !w.over(j.lease.token, s.leaseTime()) {
-		return s.holder(id, j.lease.token)
+		f, how := s.holder(id, j.lease.token)
+		return f, how, nil
 	}
 	lost := ""
 	for try := 0; ; try++ {
@@ -89,18 +90,19 @@ func (s *Store[T]) join(ctx context.Context, id, key string, j *judged[T], w *wa
 		s.flights.cancel(t.flight)
 		if holder != "" {
 			j.lease.token = holder
-			return s.holder(id, holder)
+			f, how := s.holder(id, holder)
+			return f, how, nil
 		}
 		*j = s.judge(now, time.Now())
 		return nil, changed, nil
 	}
 }
 
-func (s *Store[T]) holder(id, token string) (*flight, standing, error) {
+func (s *Store[T]) holder(id, token string) (*flight, standing) {
 	if f := s.flights.find(flightKey{id: id, token: token}); f != nil {
-		return f, joined, nil
+		return f, joined
 	}
-	return nil, waiting, nil
+	return nil, waiting
 }
 
 // take asks for the lease once. Behind an abandoned call whose answer comes late the lease is given back.

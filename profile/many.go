@@ -103,7 +103,7 @@ func (m *many[T]) round(ctx context.Context, last bool) {
 		case last:
 			open = append(open, w)
 		case s.held(&w.judged, time.Now()) && !w.waits.over(token, s.leaseTime()):
-			if f, standing, _ := s.holder(w.id, token); standing == joined {
+			if f, standing := s.holder(w.id, token); standing == joined {
 				join = append(join, waiter[T]{w, f, true})
 			} else {
 				wait = append(wait, w)
@@ -126,7 +126,7 @@ func (m *many[T]) round(ctx context.Context, last bool) {
 			join = append(join, waiter[T]{w, w.taking.flight, true})
 		case r.holder != "":
 			w.judged.lease.token = r.holder
-			if f, standing, _ := s.holder(w.id, r.holder); standing == joined {
+			if f, standing := s.holder(w.id, r.holder); standing == joined {
 				join = append(join, waiter[T]{w, f, true})
 			} else {
 				wait = append(wait, w)

@@ -40,7 +40,7 @@ func (s *Store[T]) modify(ctx context.Context, id string, fn func(*T) error) (T,
 	}
 	loaded := false
 	pause := time.Millisecond
-	for try := 0; try < modifyTries; try++ {
+	for range modifyTries {
 		h, m, err := s.current(ctx, id, &loaded)
 		if err != nil {
 			return zero, err

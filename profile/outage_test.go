@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -305,7 +306,7 @@ func TestOneNodeDown(t *testing.T) {
 	dead := cluster.Masters()[0]
 	var down, up string
 	for i := 0; down == "" || up == ""; i++ {
-		if id := fmt.Sprint(i); cluster.MasterOf(s.Key(id)) == dead {
+		if id := strconv.Itoa(i); cluster.MasterOf(s.Key(id)) == dead {
 			down = id
 		} else {
 			up = id

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -185,10 +186,8 @@ func isNil(rdb redis.UniversalClient) bool {
 
 // check is how every operation begins: AutoPipeline would send even with a context that has ended.
 func check(ctx context.Context, ids ...string) error {
-	for _, id := range ids {
-		if id == "" {
-			return errEmptyID
-		}
+	if slices.Contains(ids, "") {
+		return errEmptyID
 	}
 	return ctx.Err()
 }

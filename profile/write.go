@@ -2,6 +2,7 @@ package profile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -254,8 +255,8 @@ func (f *field) convert(v any) (text string, isNil bool, err error) {
 }
 
 var (
-	errKind  = fmt.Errorf("another type")
-	errRange = fmt.Errorf("out of range, or it would lose digits")
+	errKind  = errors.New("another type")
+	errRange = errors.New("out of range, or it would lose digits")
 )
 
 // assign sets to to from, converted where nothing is lost.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,7 @@ func newDatabase(slow time.Duration) *database {
 	db := &database{slow: slow, rows: map[string]User{}}
 	cities := []string{"London", "Lagos", "Lima", "Lahore"}
 	for i := range 1000 {
-		db.rows[fmt.Sprint(i)] = User{Name: fmt.Sprintf("user-%d", i), City: cities[i%len(cities)], Friends: []string{fmt.Sprint((i + 1) % 1000)}}
+		db.rows[strconv.Itoa(i)] = User{Name: fmt.Sprintf("user-%d", i), City: cities[i%len(cities)], Friends: []string{strconv.Itoa((i + 1) % 1000)}}
 	}
 	return db
 }

@@ -211,7 +211,8 @@ func (t *tour) showCounters(ctx context.Context, b *pipeline.Batcher, facts *pip
 		}
 		facts.order = map[string]int64{"sold": values[t.ns+":{shop}:sold"], "stock": values[t.ns+":{shop}:stock"]}
 	}
-	return nil
+	_, err = b.Delete(ctx, slices.Collect(maps.Keys(pieces))...)
+	return err
 }
 
 // errPoor refuses a transfer.
@@ -304,6 +305,9 @@ func (t *tour) showFaults(ctx context.Context, b *pipeline.Batcher, facts *pipel
 		return err
 	}
 	facts.storedInTheEnd, facts.attempts = report.Applied, report.Attempts
+	if _, err := b.Delete(ctx, slices.Collect(maps.Keys(deltas))...); err != nil {
+		return err
+	}
 
 	list := t.ns + ":a list"
 	if err := t.rdb.RPush(ctx, list, "x").Err(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,7 +41,7 @@ func authors() map[string]author {
 		if rng.IntN(4) == 0 {
 			a.Prize = new(prizes[rng.IntN(len(prizes))])
 		}
-		rows[fmt.Sprint(i)] = a
+		rows[strconv.Itoa(i)] = a
 	}
 	return rows
 }
@@ -135,7 +136,7 @@ func profileFactsOf(ctx context.Context, t *tour, db *authorBase) (f profileFact
 	rng := rand.New(rand.NewPCG(2026, 5)) //nolint:gosec // made-up readers, the same on every run
 	f.reads = 2000
 	for range f.reads {
-		if _, err := store.Get(ctx, fmt.Sprint(min(int(rng.ExpFloat64()*20), authorCount-1))); err != nil {
+		if _, err := store.Get(ctx, strconv.Itoa(min(int(rng.ExpFloat64()*20), authorCount-1))); err != nil {
 			return f, err
 		}
 	}
@@ -171,7 +172,7 @@ func profileFactsOf(ctx context.Context, t *tour, db *authorBase) (f profileFact
 
 	var ids []string
 	for i := range 50 {
-		ids = append(ids, fmt.Sprint(authorCount-40+i))
+		ids = append(ids, strconv.Itoa(authorCount-40+i))
 	}
 	if err := store.Invalidate(ctx, ids...); err != nil {
 		return f, err

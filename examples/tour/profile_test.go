@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,7 +17,7 @@ func TestProfileFacts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2026, 5))
 	asked := map[string]bool{}
 	for range 2000 {
-		asked[fmt.Sprint(min(int(rng.ExpFloat64()*20), authorCount-1))] = true
+		asked[strconv.Itoa(min(int(rng.ExpFloat64()*20), authorCount-1))] = true
 	}
 	rows := authors()
 	want := profileFacts{

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -51,6 +53,38 @@ func dumpChunks(ctx context.Context, rdb *redis.Client, w io.Writer, size int64)
 	}
 }
 
+// dumpOneByOne asks for each key by itself.
+func dumpOneByOne(ctx context.Context, rdb *redis.Client, w io.Writer) error {
+	keys := rdb.Scan(ctx, 0, "", 1000).Iterator()
+	for keys.Next(ctx) {
+		value, err := rdb.Dump(ctx, keys.Val()).Result()
+		if err != nil {
+			return err
+		}
+		if err := rdb.PTTL(ctx, keys.Val()).Err(); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, value); err != nil {
+			return err
+		}
+	}
+	return keys.Err()
+}
+
+// restoreChunks restores all keys, some in each pipeline, or one by one.
+func restoreChunks(ctx context.Context, rdb *redis.Client, payload string, size int) error {
+	for i := 0; i < benchKeys; i += size {
+		pipe := rdb.Pipeline()
+		for n := range size {
+			pipe.RestoreReplace(ctx, "key:"+strconv.Itoa(i+n), 0, payload)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // BenchmarkDump: 100,000 small keys, beside the usual ways.
 func BenchmarkDump(b *testing.B) {
 	rdb := populated(b)
@@ -70,13 +104,7 @@ func BenchmarkDump(b *testing.B) {
 	})
 	b.Run("one-by-one", func(b *testing.B) {
 		for b.Loop() {
-			keys := rdb.Scan(ctx, 0, "", 1000).Iterator()
-			for keys.Next(ctx) {
-				value, err := rdb.Dump(ctx, keys.Val()).Result()
-				require.NoError(b, err)
-				require.NoError(b, rdb.PTTL(ctx, keys.Val()).Err())
-				_, _ = io.WriteString(io.Discard, value)
-			}
+			require.NoError(b, dumpOneByOne(ctx, rdb, io.Discard))
 		}
 	})
 }
@@ -99,23 +127,54 @@ func BenchmarkRestore(b *testing.B) {
 	})
 	b.Run("chunks=10", func(b *testing.B) {
 		for b.Loop() {
-			for range benchKeys / 10 {
-				pipe := rdb.Pipeline()
-				for range 10 {
-					pipe.RestoreReplace(ctx, "key:1", 0, payload)
-				}
-				_, err := pipe.Exec(ctx)
-				require.NoError(b, err)
-			}
+			require.NoError(b, restoreChunks(ctx, rdb, payload, 10))
 		}
 	})
 	b.Run("one-by-one", func(b *testing.B) {
 		for b.Loop() {
-			for range benchKeys {
-				require.NoError(b, rdb.RestoreReplace(ctx, "key:1", 0, payload).Err())
-			}
+			require.NoError(b, restoreChunks(ctx, rdb, payload, 1))
 		}
 	})
+}
+
+// BenchmarkSideBySide takes turns, so that what else the machine does is shared, and reports how many times as long the
+// usual ways take as Dump and Restore do: the best turn of each.
+func BenchmarkSideBySide(b *testing.B) {
+	rdb := populated(b)
+	ctx := b.Context()
+	var file bytes.Buffer
+	require.NoError(b, run1(Dump(ctx, rdb, &file, Options{})))
+	payload, err := rdb.Dump(ctx, "key:1").Result()
+	require.NoError(b, err)
+	ways := []struct {
+		name string
+		run  func() error
+	}{
+		{"dump", func() error { return run1(Dump(ctx, rdb, io.Discard, Options{})) }},
+		{"dump-10", func() error { _, err := dumpChunks(ctx, rdb, io.Discard, 10); return err }},
+		{"dump-1", func() error { return dumpOneByOne(ctx, rdb, io.Discard) }},
+		{"restore", func() error {
+			return run1(Restore(ctx, rdb, bytes.NewReader(file.Bytes()), RestoreOptions{Mode: Replace}))
+		}},
+		{"restore-10", func() error { return restoreChunks(ctx, rdb, payload, 10) }},
+		{"restore-1", func() error { return restoreChunks(ctx, rdb, payload, 1) }},
+	}
+	best := map[string]time.Duration{}
+	for b.Loop() {
+		for _, way := range ways {
+			start := time.Now()
+			require.NoError(b, way.run())
+			if took := time.Since(start); best[way.name] == 0 || took < best[way.name] {
+				best[way.name] = took
+			}
+		}
+	}
+	for _, what := range []string{"dump", "restore"} {
+		b.ReportMetric(best[what].Seconds()*1000, what+"-ms")
+		for _, size := range []string{"10", "1"} {
+			b.ReportMetric(float64(best[what+"-"+size])/float64(best[what]), what+"-vs-"+size)
+		}
+	}
 }
 
 // BenchmarkVerify: from memory.

@@ -475,7 +475,7 @@ func ofTypes(ctx context.Context, client *redis.Client, keys, types []string) ([
 	}
 	var of []string
 	for i, k := range keys {
-		if slices.Contains(types, cmds[i].Val()) {
+		if (Options{Types: types}).wants(cmds[i].Val()) {
 			of = append(of, k)
 		}
 	}

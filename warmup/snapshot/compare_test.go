@@ -210,3 +210,15 @@ func filesIn(t *testing.T, dir string) []string {
 	require.NoError(t, err)
 	return all
 }
+
+// TestCompareDenied: what cannot be seen is an error, not a difference.
+func TestCompareDenied(t *testing.T) {
+	s := redistest.NewServer(t, redistest.ServerOptions{Users: []string{"some on >secret ~* +@all -hmget"}})
+	rdb := s.Client()
+	ctx := t.Context()
+	require.NoError(t, rdb.HSet(ctx, "h", "f", "v").Err())
+	file, _ := dumped(t, rdb, Options{})
+	denied := s.Client(func(o *redis.Options) { o.Username, o.Password = "some", "secret" })
+	_, err := Compare(ctx, denied, bytes.NewReader(file))
+	require.ErrorContains(t, err, "NOPERM")
+}

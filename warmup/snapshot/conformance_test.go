@@ -181,6 +181,7 @@ func TestLarge(t *testing.T) {
 		}
 		require.NoError(t, err)
 		assert.Equal(t, int64(5), s.Keys)
+		assert.Equal(t, torn, s.Torn)
 		assert.Equal(t, want, content(t, e.Client, names))
 		diff, err := CompareWith(ctx, e.Client, bytes.NewReader(file), CompareOptions{Slack: time.Minute})
 		require.NoError(t, err)

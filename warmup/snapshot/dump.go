@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +57,11 @@ func (o Options) complete() (Options, error) {
 		o.MaxKeyBytes = 1 << 20
 	}
 	return o, nil
+}
+
+// wants says whether a type is to be dumped. SCAN does not mind the case either.
+func (o Options) wants(typ string) bool {
+	return len(o.Types) == 0 || slices.ContainsFunc(o.Types, func(t string) bool { return strings.EqualFold(t, typ) })
 }
 
 const (

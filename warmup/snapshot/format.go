@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -21,7 +22,8 @@ const (
 	formatVersion = 1
 	headerSize    = 16
 
-	headerCompressed = 1 // flag of the header
+	headerCompressed = 1                        // flag of the header
+	packedMagic      = "\xff\x06\x00\x00S2sTwO" // begins an S2 stream
 
 	kindMeta   = 'M'
 	kindRecord = 'K'
@@ -155,40 +157,61 @@ type decoder struct {
 	records int64
 	buf     bytes.Buffer
 	footer  *footer
-	skim    bool // records are checked, and come without their elements
+	top     [len("\xF5LR") + 5]byte // the marker of a frame, and its length at its longest
+	skim    bool                    // records are checked, and come without their elements; each is valid until the next call
+	skimmed record
 }
 
 func newDecoder(r io.Reader) (*decoder, error) {
+	d, err := openDecoder(r, false)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.begin()
+}
+
+// openDecoder reads the header. Who salvages wants to go on behind a damaged one.
+func openDecoder(r io.Reader, salvage bool) (*decoder, error) {
 	d := &decoder{src: bufio.NewReaderSize(r, 256<<10), sum: sha256.New()}
 	var header [headerSize]byte
 	if _, err := io.ReadFull(d.src, header[:]); err != nil {
 		return nil, broken(err, "no header")
 	}
-	if string(header[:8]) != magic {
-		return nil, fmt.Errorf("%w: no snapshot", ErrCorrupt)
-	}
-	if crc32.Checksum(header[:12], castagnoli) != binary.LittleEndian.Uint32(header[12:]) {
-		return nil, fmt.Errorf("%w: header", ErrCorrupt)
-	}
-	if header[8] != formatVersion {
+	packed := header[9]&headerCompressed != 0
+	switch {
+	case crc32.Checksum(header[:12], castagnoli) != binary.LittleEndian.Uint32(header[12:]) || string(header[:8]) != magic:
+		if !salvage {
+			return nil, fmt.Errorf("%w: no header of a snapshot", ErrCorrupt)
+		}
+		// What follows tells what the header said.
+		next, _ := d.src.Peek(len(packedMagic))
+		packed = string(next) == packedMagic
+		if !packed && !bytes.HasPrefix(next, marker) {
+			return nil, fmt.Errorf("%w: no header of a snapshot, nor its content", ErrCorrupt)
+		}
+	case header[8] != formatVersion:
 		return nil, fmt.Errorf("%w (version %d; this one reads %d): update the module", ErrVersion, header[8], formatVersion)
-	}
-	if header[9]&^headerCompressed != 0 || header[10] != 0 || header[11] != 0 {
+	case header[9]&^headerCompressed != 0 || header[10] != 0 || header[11] != 0:
 		return nil, fmt.Errorf("%w (flags %d): update the module", ErrVersion, header[9])
 	}
 	d.sum.Write(header[:])
 	d.body = d.src
-	if header[9]&headerCompressed != 0 {
+	if packed {
 		d.body = bufio.NewReaderSize(s2.NewReader(d.src, s2.ReaderMaxBlockSize(4<<20)), 256<<10)
 	}
+	return d, nil
+}
+
+// begin reads what the dump was asked for.
+func (d *decoder) begin() error {
 	payload, err := d.frame()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if payload[0] != kindMeta || json.Unmarshal(payload[1:], &d.meta) != nil {
-		return nil, fmt.Errorf("%w: the first frame is not that of a snapshot", ErrCorrupt)
+		return fmt.Errorf("%w: the first frame is not that of a snapshot", ErrCorrupt)
 	}
-	return d, nil
+	return nil
 }
 
 // broken tells a file that ends early or cannot be unpacked from a reader that fails.
@@ -204,44 +227,14 @@ func broken(err error, what string) error {
 
 // frame reads one payload, which is valid until the next call and never empty.
 func (d *decoder) frame() ([]byte, error) {
-	head := make([]byte, 0, len(marker)+binary.MaxVarintLen64)
-	for range marker {
-		c, err := d.body.ReadByte()
-		if err != nil {
-			return nil, broken(err, "it ends without a footer")
-		}
-		head = append(head, c)
+	size, length, err := d.head(d.top[:])
+	if err != nil {
+		return nil, err
 	}
-	if !bytes.Equal(head, marker) {
-		return nil, fmt.Errorf("%w: no frame where one has to begin", ErrCorrupt)
+	all, err := d.take(int64(length) + 4)
+	if err != nil {
+		return nil, err
 	}
-	length, shift := uint64(0), 0
-	for {
-		c, err := d.body.ReadByte()
-		if err != nil {
-			return nil, broken(err, "a frame ends early")
-		}
-		head = append(head, c)
-		length |= uint64(c&0x7f) << shift
-		if c < 0x80 {
-			break
-		}
-		if shift += 7; shift > 28 {
-			return nil, fmt.Errorf("%w: a frame's length", ErrCorrupt)
-		}
-	}
-	if length == 0 || length > maxPayload {
-		return nil, fmt.Errorf("%w: a frame's length", ErrCorrupt)
-	}
-	if d.buf.Cap() > 4<<20 {
-		d.buf = bytes.Buffer{}
-	}
-	d.buf.Reset()
-	// CopyN grows as bytes come, so that a length that lies allocates nothing.
-	if _, err := io.CopyN(&d.buf, d.body, int64(length)+4); err != nil {
-		return nil, broken(err, "a frame ends early")
-	}
-	all := d.buf.Bytes()
 	payload, tail := all[:length], all[length:]
 	if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(tail) {
 		return nil, fmt.Errorf("%w: a frame's checksum", ErrCorrupt)
@@ -249,10 +242,53 @@ func (d *decoder) frame() ([]byte, error) {
 	if payload[0] == kindFooter {
 		return payload, d.finish(payload[1:], d.sum.Sum(nil)) // of what came before this frame
 	}
-	d.sum.Write(head)
+	d.sum.Write(d.top[:size])
 	d.sum.Write(all)
-	d.bytes += int64(len(head) + len(all))
+	d.bytes += int64(size + len(all))
 	return payload, nil
+}
+
+// head reads what stands before a payload, and says how many bytes that was.
+func (d *decoder) head(head []byte) (size int, length uint64, err error) {
+	next, err := d.body.Peek(len(head)) // a frame has more bytes than that, unless it is the last one
+	copy(head, next)
+	if len(next) <= len(marker) {
+		return 0, 0, broken(cmp.Or(err, io.EOF), "it ends without a footer")
+	}
+	if !bytes.HasPrefix(next, marker) {
+		return 0, 0, fmt.Errorf("%w: no frame where one has to begin", ErrCorrupt)
+	}
+	length, size = binary.Uvarint(next[len(marker):])
+	switch {
+	case size == 0 && len(next) < len(head):
+		return 0, 0, broken(cmp.Or(err, io.EOF), "a frame ends early")
+	case size <= 0 || length == 0 || length > maxPayload:
+		return 0, 0, fmt.Errorf("%w: a frame's length", ErrCorrupt)
+	}
+	size += len(marker)
+	_, err = d.body.Discard(size)
+	return size, length, err
+}
+
+// take reads n bytes, without a copy where they fit into the buffer of the reader.
+func (d *decoder) take(n int64) ([]byte, error) {
+	if n <= int64(d.body.Size()) {
+		all, err := d.body.Peek(int(n))
+		if err != nil {
+			return nil, broken(err, "a frame ends early")
+		}
+		_, err = d.body.Discard(int(n)) // what was peeked at stays until the next read
+		return all, err
+	}
+	if d.buf.Cap() > 4<<20 {
+		d.buf = bytes.Buffer{}
+	}
+	d.buf.Reset()
+	// CopyN grows as bytes come, so that a length that lies allocates nothing.
+	if _, err := io.CopyN(&d.buf, d.body, n); err != nil {
+		return nil, broken(err, "a frame ends early")
+	}
+	return d.buf.Bytes(), nil
 }
 
 // finish holds the file to its footer.
@@ -284,8 +320,15 @@ func (d *decoder) next() (*record, error) {
 	case kindFooter:
 		return nil, io.EOF
 	case kindRecord:
+		rec := &d.skimmed
+		if !d.skim {
+			rec = &record{}
+		}
+		if err := rec.decode(payload[1:], d.skim); err != nil {
+			return nil, err
+		}
 		d.records++
-		return decodeRecord(payload[1:], d.skim)
+		return rec, nil
 	}
 	return nil, fmt.Errorf("%w: a frame of an unknown kind", ErrCorrupt)
 }

@@ -18,12 +18,29 @@ const (
 
 // large dumps a key in pieces. It is not of one moment: elements that stay throughout are there, others may be.
 func (r *reader) large(ctx context.Context, k key) error {
+	again, err := r.inOrder(ctx, k)
+	if err != nil || !again {
+		return err
+	}
+	looked, err := r.look(ctx, []string{k.name})
+	if err != nil {
+		return err
+	}
+	for _, k := range looked {
+		if err := r.transaction(ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inOrder reads the pieces of a key, or says that it became another one, and has to be read again.
+func (r *reader) inOrder(ctx context.Context, k key) (again bool, err error) {
 	if !r.begin(k.name) {
-		return nil // SCAN returned it twice, and another worker is at it
+		return false, nil // SCAN returned it twice, and another worker is at it
 	}
 	defer r.done(k.name)
 	w := &pieces{reader: r, key: k}
-	var err error
 	switch k.typ {
 	case "string":
 		err = r.largeString(ctx, w)
@@ -32,33 +49,19 @@ func (r *reader) large(ctx context.Context, k key) error {
 	default:
 		err = r.largeScan(ctx, w)
 	}
-	switch {
+	switch { // of a key that went away, or became another one, what came so far is of no use
+	case err == nil:
+		return false, w.end(ctx)
 	case errors.Is(err, errTooLarge):
 		r.count(func(s *Summary) { s.fail(k.name, err) })
-		return w.abandon()
-	case errors.Is(err, errGone), isCode(err, "WRONGTYPE"):
-		// It went away, or became another key: what came so far is of no use.
-		if err := w.abandon(); err != nil {
-			return err
-		}
-		if errors.Is(err, errGone) {
-			r.count(func(s *Summary) { s.Expired++ })
-			return nil
-		}
-		looked, err := r.look(ctx, []string{k.name})
-		if err != nil {
-			return err
-		}
-		for _, k := range looked {
-			if err := r.transaction(ctx, k); err != nil {
-				return err
-			}
-		}
-		return nil
-	case err != nil:
-		return fmt.Errorf("key %s: %w", quote(k.name), err)
+		return false, w.abandon()
+	case errors.Is(err, errGone):
+		r.count(func(s *Summary) { s.Expired++ })
+		return false, w.abandon()
+	case isCode(err, "WRONGTYPE"):
+		return true, w.abandon()
 	}
-	return w.end(ctx)
+	return false, fmt.Errorf("key %s: %w", quote(k.name), err)
 }
 
 // pieces writes the pieces of one key, holding back the last, which says what is true at the end.

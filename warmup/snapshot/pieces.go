@@ -39,7 +39,7 @@ func (w *restorer) piece(ctx context.Context, rec *record) (one result, ended bo
 	if w.temp.open == nil {
 		w.temp.open = map[string]*assembly{}
 	}
-	one.key = rec.key
+	one.key, one.torn = rec.key, true
 	made := w.temp.open[rec.key]
 	if rec.continued() != (made != nil) {
 		if !w.opts.Salvage {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,5 +97,26 @@ func TestPruneRests(t *testing.T) {
 	for _, bad := range []Retention{{Last: -1}, {Daily: -1}, {Weekly: -1}} {
 		_, err = Prune(dir, bad)
 		require.ErrorContains(t, err, "is negative")
+	}
+}
+
+// TestPruneTogether: processes that remove the same files at once are in nobody's way.
+func TestPruneTogether(t *testing.T) {
+	now := time.Date(2026, 1, 3, 12, 0, 0, 0, time.UTC)
+	for range 10 {
+		dir := t.TempDir()
+		for i := range 60 {
+			place(t, dir, now.Add(-time.Duration(i)*time.Hour), true)
+		}
+		errs := make([]error, 4)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() { _, errs[i] = prune(dir, Retention{Last: 2}, now) })
+		}
+		wg.Wait()
+		for _, err := range errs {
+			require.NoError(t, err)
+		}
+		assert.Len(t, filesIn(t, dir), 2)
 	}
 }

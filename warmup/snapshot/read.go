@@ -24,7 +24,30 @@ type reader struct {
 	noExpireTime bool // PEXPIRETIME needs Redis 7.0
 	noMemory     bool // MEMORY USAGE may be denied
 	noFieldTTL   bool // expiries of hash fields need Redis 7.4
-	noDump       bool // miniredis dumps strings alone
+
+	longStrings bool // the last chunk had many: their lengths are asked for at once
+	guess       guess
+}
+
+// guess says whether keys are taken for strings without asking: when all of the last chunk were. Each wrong guess, which
+// a server counts as an error, makes the next one wait for longer.
+type guess struct {
+	strings bool // all of the last chunk
+	wait    int  // chunks
+	pause   int
+}
+
+func (g *guess) right() bool {
+	if g.wait > 0 {
+		g.wait--
+		return false
+	}
+	return g.strings
+}
+
+func (g *guess) wrong() {
+	g.pause = min(max(8, 2*g.pause), 1<<20)
+	g.wait, g.strings = g.pause, false
 }
 
 // What PEXPIRETIME says of a key without an expiry, and of none.
@@ -38,8 +61,15 @@ type key struct {
 	name   string
 	typ    string
 	expiry int64 // milliseconds since 1970, noExpiry or noKey
-	bytes  int64
+	bytes  int64 // unsized: a string that may turn out to be short
 }
+
+const (
+	unsized = -1
+	// shortBytes is up to which length a string is read without asking for its length: a chunk of such stays within
+	// chunkBytes. One that is read up to there, and may go on, is read once more.
+	shortBytes = 2 << 10
+)
 
 // tries is how often a key that changes under the reader's hands is read before it is read in a transaction.
 const tries = 2
@@ -60,20 +90,33 @@ func (r *reader) chunk(ctx context.Context, names []string) error {
 
 // served dumps the keys that the node serves.
 func (r *reader) served(ctx context.Context, names []string) error {
+	if r.guess.right() && !r.longStrings && !r.noExpireTime && r.opts.wants("string") {
+		keys := make([]key, len(names))
+		for i, name := range names {
+			keys[i] = key{name: name, typ: "string", bytes: unsized}
+		}
+		return r.values(ctx, keys, tries, true)
+	}
 	looked, err := r.look(ctx, names)
 	if err != nil {
 		return err
 	}
+	r.guess.strings = !slices.ContainsFunc(looked, func(k key) bool { return k.typ != "string" }) && len(looked) > 0
+	return r.sized(ctx, looked, tries)
+}
+
+// sized dumps keys by their sizes: in pieces, or as many at once as chunkBytes allows.
+func (r *reader) sized(ctx context.Context, keys []key, left int) error {
 	var small []key
 	var bytes int64
 	flush := func() error {
-		err := r.values(ctx, small, tries)
+		err := r.values(ctx, small, left, false)
 		small, bytes = small[:0], 0
 		return err
 	}
-	for _, k := range looked {
+	for _, k := range keys {
 		switch {
-		case k.bytes > r.opts.MaxKeyBytes && (k.typ == "string" || k.typ == "list" || k.typ == "set" || k.typ == "zset" || k.typ == "hash"):
+		case r.inPieces(k):
 			if err := r.large(ctx, k); err != nil {
 				return err
 			}
@@ -84,102 +127,137 @@ func (r *reader) served(ctx context.Context, names []string) error {
 			}
 		}
 		small = append(small, k)
-		bytes += k.bytes
-	}
-	if len(small) == 0 {
-		return nil
+		bytes += max(k.bytes, 0)
 	}
 	return flush()
 }
 
-// look asks for the type, the expiry and the size of each key: one round trip, more where the server cannot do that.
+// inPieces says whether a key is too large to be read at once, and of a type that can be read otherwise.
+func (r *reader) inPieces(k key) bool {
+	if k.bytes <= r.opts.MaxKeyBytes {
+		return false
+	}
+	switch k.typ {
+	case "string", "list", "set", "zset", "hash":
+		return true
+	}
+	return false
+}
+
+// look asks for the type and the expiry of each key, and the sizes of those that may be large: two round trips, one where
+// there are strings alone, more where the server cannot do that.
 func (r *reader) look(ctx context.Context, names []string) ([]key, error) {
 	had := len(r.others)
 	for {
+		looked, again, err := r.lookOnce(ctx, names)
+		if err != nil {
+			return nil, err
+		}
+		if !again {
+			return looked, r.sizes(ctx, looked)
+		}
+		r.others = r.others[:had]
+	}
+}
+
+func (r *reader) lookOnce(ctx context.Context, names []string) (looked []key, again bool, err error) {
+	pipe := r.conn.Pipeline()
+	// In slabs: a command of its own for each would cost more than its reply.
+	types := make([]redis.StatusCmd, len(names))
+	args := make([]any, 0, 2*len(names))
+	expiries := r.expiries(len(names))
+	for i := range names {
+		args = append(args, "type", &names[i])
+		types[i] = *redis.NewStatusCmd(ctx, args[2*i:2*i+2:2*i+2]...)
+		_ = pipe.Process(ctx, &types[i])
+		expiries.ask(ctx, pipe, i, &names[i])
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
+		return nil, false, fmt.Errorf("reading types: %w", err)
+	}
+	looked = make([]key, 0, len(names))
+	for i, name := range names {
+		typ, err := types[i].Result()
+		if moved(err) {
+			r.others = append(r.others, name)
+			continue
+		}
+		k := key{name: name, typ: typ}
+		var noExpiry error
+		if k.expiry, noExpiry = expiries.result(i); noExpiry != nil {
+			if !r.noExpireTime && unknown(noExpiry) {
+				r.noExpireTime = true
+				return nil, true, nil
+			}
+			return nil, false, fmt.Errorf("expiry of key %s: %w", quote(name), noExpiry)
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("type of key %s: %w", quote(name), err)
+		}
+		if k.expiry == noKey || k.typ == "none" {
+			r.count(func(s *Summary) { s.Expired++ })
+			continue
+		}
+		if !r.opts.wants(k.typ) {
+			r.count(func(s *Summary) { s.Skipped++ })
+			continue
+		}
+		looked = append(looked, k)
+	}
+	return looked, false, nil
+}
+
+// sizes asks how large keys are, but for strings, which are bounded as they are read.
+func (r *reader) sizes(ctx context.Context, keys []key) error {
+	var ask []int
+	for i, k := range keys {
+		if keys[i].bytes = 0; k.typ == "string" && !r.longStrings {
+			keys[i].bytes = unsized
+			continue
+		}
+		ask = append(ask, i)
+	}
+	for len(ask) > 0 {
 		pipe := r.conn.Pipeline()
-		types := make([]*redis.StatusCmd, len(names))
-		expiries := make([]func() (int64, error), len(names))
-		sizes := make([]*redis.IntCmd, len(names))
-		for i, name := range names {
-			types[i] = pipe.Type(ctx, name)
-			expiries[i] = r.expiry(ctx, pipe, name)
-			if !r.noMemory {
-				sizes[i] = pipe.MemoryUsage(ctx, name)
+		cmds := make([]*redis.IntCmd, len(ask))
+		for n, i := range ask {
+			switch {
+			case keys[i].typ == "string":
+				cmds[n] = pipe.StrLen(ctx, keys[i].name)
+			case !r.noMemory:
+				cmds[n] = pipe.MemoryUsage(ctx, keys[i].name)
+			default:
+				cmds[n] = length(ctx, pipe, keys[i].typ, keys[i].name)
 			}
 		}
 		if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
-			return nil, fmt.Errorf("reading types: %w", err)
+			return fmt.Errorf("reading sizes: %w", err)
 		}
-		looked := make([]key, 0, len(names))
 		again := false
-		for i, name := range names {
-			k := key{name: name, typ: types[i].Val()}
-			var err error
-			if moved(types[i].Err()) {
-				r.others = append(r.others, name)
+		for n, i := range ask {
+			if cmds[n] == nil {
 				continue
 			}
-			if k.expiry, err = expiries[i](); err != nil {
-				if !r.noExpireTime && unknown(err) {
-					r.noExpireTime, again = true, true
-					break
-				}
-				return nil, fmt.Errorf("expiry of key %s: %w", quote(name), err)
+			size, err := cmds[n].Result()
+			switch {
+			case err == nil && (keys[i].typ == "string" || !r.noMemory):
+				keys[i].bytes = size
+			case err == nil:
+				keys[i].bytes = size * bytesAnElement
+			case keys[i].typ != "string" && !r.noMemory && !errors.Is(err, redis.Nil) && !moved(err):
+				again = true // MEMORY USAGE is denied
 			}
-			if err := types[i].Err(); err != nil {
-				return nil, fmt.Errorf("type of key %s: %w", quote(name), err)
-			}
-			if !r.noMemory {
-				if err := sizes[i].Err(); err != nil && !errors.Is(err, redis.Nil) {
-					r.noMemory, again = true, true
-					break
-				}
-				k.bytes = sizes[i].Val()
-			}
-			if k.expiry == noKey || k.typ == "none" {
-				r.count(func(s *Summary) { s.Expired++ })
-				continue
-			}
-			if len(r.opts.Types) > 0 && !slices.Contains(r.opts.Types, k.typ) {
-				r.count(func(s *Summary) { s.Skipped++ })
-				continue
-			}
-			looked = append(looked, k)
 		}
-		if again {
-			r.others = r.others[:had]
-			continue
+		if !again {
+			return nil
 		}
-		if r.noMemory {
-			return looked, r.lengths(ctx, looked)
-		}
-		return looked, nil
+		r.noMemory = true
 	}
+	return nil
 }
 
 // bytesAnElement is what an element is taken for where the server tells no sizes.
 const bytesAnElement = 100
-
-// lengths guesses sizes from lengths.
-func (r *reader) lengths(ctx context.Context, keys []key) error {
-	pipe := r.conn.Pipeline()
-	lengths := make([]*redis.IntCmd, len(keys))
-	for i, k := range keys {
-		lengths[i] = length(ctx, pipe, k.typ, k.name)
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
-		return fmt.Errorf("reading lengths: %w", err)
-	}
-	for i, n := range lengths {
-		if n != nil {
-			keys[i].bytes = n.Val() * bytesAnElement
-			if keys[i].typ == "string" {
-				keys[i].bytes = n.Val()
-			}
-		}
-	}
-	return nil
-}
 
 func length(ctx context.Context, c redis.Cmdable, typ, name string) *redis.IntCmd {
 	switch typ {
@@ -223,6 +301,39 @@ func expiryOf(ctx context.Context, pipe redis.Pipeliner, name string, relative b
 	}
 }
 
+// expiries asks for the expiries of many keys.
+type expiries struct {
+	relative bool
+	cmds     []redis.IntCmd
+	args     []any
+	left     []func() (int64, error)
+}
+
+func (r *reader) expiries(n int) *expiries {
+	if r.noExpireTime {
+		return &expiries{relative: true, left: make([]func() (int64, error), n)}
+	}
+	return &expiries{cmds: make([]redis.IntCmd, n), args: make([]any, 2*n)}
+}
+
+func (e *expiries) ask(ctx context.Context, pipe redis.Pipeliner, i int, name *string) {
+	if e.relative {
+		e.left[i] = expiryOf(ctx, pipe, *name, true)
+		return
+	}
+	args := e.args[2*i : 2*i+2 : 2*i+2]
+	args[0], args[1] = "pexpiretime", name
+	e.cmds[i] = *redis.NewIntCmd(ctx, args...)
+	_ = pipe.Process(ctx, &e.cmds[i])
+}
+
+func (e *expiries) result(i int) (int64, error) {
+	if e.relative {
+		return e.left[i]()
+	}
+	return e.cmds[i].Result()
+}
+
 // reading is a key whose value was asked for.
 type reading struct {
 	key    key
@@ -232,27 +343,75 @@ type reading struct {
 }
 
 // values dumps small keys: their values, and once more their expiries. Where an expiry is the one that was seen before,
-// value and expiry are of one moment; otherwise the key is read again, in the end within a transaction.
-func (r *reader) values(ctx context.Context, keys []key, left int) error {
+// value and expiry are of one moment; otherwise the key is read again, in the end within a transaction. Of keys that are
+// taken for strings nothing was seen before: their expiries are asked for twice.
+func (r *reader) values(ctx context.Context, keys []key, left int, guessed bool) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	pipe := r.conn.Pipeline()
 	readings := make([]reading, len(keys))
-	for i, k := range keys {
-		readings[i] = r.ask(ctx, pipe, k)
+	times := r.expiries(len(keys))
+	short := r.shorts(keys)
+	var before *expiries
+	if guessed {
+		before = r.expiries(len(keys))
+	}
+	for i := range keys {
+		if guessed {
+			before.ask(ctx, pipe, i, &keys[i].name)
+		}
+		if keys[i].bytes == unsized {
+			readings[i] = reading{key: keys[i], fill: short.ask(ctx, pipe, &keys[i].name)}
+		} else {
+			readings[i] = r.ask(ctx, pipe, keys[i])
+		}
+		times.ask(ctx, pipe, i, &keys[i].name)
+		readings[i].expiry = func() (int64, error) { return times.result(i) }
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
 		return fmt.Errorf("reading values: %w", err)
 	}
 	var changed []string
-	for _, got := range readings {
-		again, err := r.settle(got)
-		if err != nil {
-			return err
+	var long []key
+	rec := record{elements: make([]string, 1)} // of the short strings, one after the other
+	wrong := false
+	for i, got := range readings {
+		if guessed {
+			at, err := before.result(i)
+			if moved(err) {
+				r.others = append(r.others, got.key.name)
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("expiry of key %s: %w", quote(got.key.name), err)
+			}
+			got.key.expiry = at
+			wrong = wrong || isCode(short.cmds[i].Err(), "WRONGTYPE")
 		}
-		if again {
+		if got.rec == nil {
+			rec = record{typ: typeString, key: got.key.name, elements: rec.elements[:1]}
+			got.rec = &rec
+		}
+		again, err := r.settle(got)
+		switch {
+		case errors.Is(err, errLong):
+			long = append(long, got.key)
+		case err != nil:
+			return err
+		case again:
 			changed = append(changed, got.key.name)
+		}
+	}
+	if wrong {
+		r.guess.wrong()
+	}
+	if asked := len(short.cmds); asked > 0 {
+		r.longStrings = len(long) > asked/8
+	}
+	if len(long) > 0 {
+		if err := r.long(ctx, long, left); err != nil {
+			return err
 		}
 	}
 	if len(changed) == 0 {
@@ -263,7 +422,7 @@ func (r *reader) values(ctx context.Context, keys []key, left int) error {
 		return err
 	}
 	if left > 1 {
-		return r.values(ctx, looked, left-1)
+		return r.sized(ctx, looked, left-1)
 	}
 	for _, k := range looked {
 		if err := r.transaction(ctx, k); err != nil {
@@ -273,19 +432,75 @@ func (r *reader) values(ctx context.Context, keys []key, left int) error {
 	return nil
 }
 
-// transaction reads a key that keeps changing: value and expiry in one MULTI.
+// long dumps strings that turned out not to be short.
+func (r *reader) long(ctx context.Context, keys []key, left int) error {
+	pipe := r.conn.Pipeline()
+	lengths := make([]*redis.IntCmd, len(keys))
+	for i, k := range keys {
+		lengths[i] = pipe.StrLen(ctx, k.name)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
+		return fmt.Errorf("reading sizes: %w", err)
+	}
+	for i := range keys {
+		keys[i].bytes = lengths[i].Val() // what became of the key otherwise, reading it will show
+	}
+	return r.sized(ctx, keys, left)
+}
+
+// shorts reads strings that may be short.
+type shorts struct {
+	cmds []redis.StringCmd
+	args []any
+	next int
+}
+
+func (r *reader) shorts(keys []key) *shorts {
+	n := 0
+	for _, k := range keys {
+		if k.bytes == unsized {
+			n++
+		}
+	}
+	return &shorts{cmds: make([]redis.StringCmd, n), args: make([]any, 4*n)}
+}
+
+func (s *shorts) ask(ctx context.Context, pipe redis.Pipeliner, name *string) func(*record) error {
+	i := s.next
+	s.next++
+	args := s.args[4*i : 4*i+4 : 4*i+4]
+	args[0], args[1], args[2], args[3] = "getrange", name, 0, shortBytes
+	cmd := &s.cmds[i]
+	*cmd = *redis.NewStringCmd(ctx, args...)
+	_ = pipe.Process(ctx, cmd)
+	return func(rec *record) error {
+		v, err := cmd.Result()
+		if err == nil && len(v) > shortBytes {
+			return errLong
+		}
+		rec.elements[0] = v // of a key that is gone, too: its expiry says so
+		return err
+	}
+}
+
+// transaction reads a key that keeps changing: value and expiry in one MULTI, or in pieces where it is too large.
 func (r *reader) transaction(ctx context.Context, k key) error {
 	for range 100 {
-		pipe := r.conn.TxPipeline()
-		got := r.ask(ctx, pipe, k)
-		if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
-			return fmt.Errorf("reading key %s: %w", quote(k.name), err)
+		if k.bytes == unsized {
+			n, err := r.conn.StrLen(ctx, k.name).Result()
+			if err != nil && !isCode(err, "WRONGTYPE") {
+				return fmt.Errorf("reading key %s: %w", quote(k.name), err)
+			}
+			k.bytes = n
 		}
+		var again bool
 		var err error
-		if got.key.expiry, err = got.expiry(); err != nil {
-			return fmt.Errorf("expiry of key %s: %w", quote(k.name), err)
+		if r.inPieces(k) {
+			again, err = r.inOrder(ctx, k)
+		} else {
+			again, err = r.inTransaction(ctx, k)
 		}
-		if again, err := r.settle(got); !again || err != nil {
+		if err != nil || !again {
 			return err
 		}
 		looked, err := r.look(ctx, []string{k.name}) // its type changed
@@ -296,6 +511,19 @@ func (r *reader) transaction(ctx context.Context, k key) error {
 	}
 	r.count(func(s *Summary) { s.fail(k.name, errors.New("it changes its type all the time")) })
 	return nil
+}
+
+func (r *reader) inTransaction(ctx context.Context, k key) (again bool, err error) {
+	pipe := r.conn.TxPipeline()
+	got := r.ask(ctx, pipe, k)
+	got.expiry = r.expiry(ctx, pipe, k.name)
+	if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
+		return false, fmt.Errorf("reading key %s: %w", quote(k.name), err)
+	}
+	if got.key.expiry, err = got.expiry(); err != nil {
+		return false, fmt.Errorf("expiry of key %s: %w", quote(k.name), err)
+	}
+	return r.settle(got)
 }
 
 // settle writes what was read, or says that the key has to be read again.
@@ -319,6 +547,8 @@ func (r *reader) settle(got reading) (again bool, err error) {
 		return false, nil
 	case errors.Is(err, errGone), errors.Is(err, errAgain), isCode(err, "WRONGTYPE"):
 		return true, nil
+	case errors.Is(err, errLong):
+		return false, err
 	case err != nil:
 		r.count(func(s *Summary) { s.fail(k.name, err) })
 		return false, nil
@@ -346,6 +576,7 @@ func (r *reader) same(a, b int64) bool {
 var (
 	errGone  = errors.New("the key is gone")
 	errAgain = errors.New("the key has to be read again")
+	errLong  = errors.New("the string is not short")
 )
 
 // ask queues the commands that read a key's value and its expiry.
@@ -403,7 +634,6 @@ func (r *reader) ask(ctx context.Context, pipe redis.Pipeliner, k key) reading {
 			return err
 		}
 	}
-	got.expiry = r.expiry(ctx, pipe, k.name)
 	return got
 }
 
@@ -504,10 +734,7 @@ func fieldElements(reply []any, rec *record) error {
 // askStream reads a stream whole: what DUMP gives, and what can be compared.
 func (r *reader) askStream(ctx context.Context, pipe redis.Pipeliner, got *reading) {
 	name := got.key.name
-	var dumped *redis.StringCmd
-	if !r.noDump {
-		dumped = pipe.Dump(ctx, name)
-	}
+	dumped := pipe.Dump(ctx, name)
 	logical := askStream(ctx, pipe, name)
 	got.rec.typ = typeStream
 	got.fill = func(rec *record) error {
@@ -515,17 +742,13 @@ func (r *reader) askStream(ctx context.Context, pipe redis.Pipeliner, got *readi
 		if err != nil {
 			return err
 		}
-		if dumped != nil {
-			if rec.payload, err = dumped.Result(); err != nil {
-				if errors.Is(err, redis.Nil) {
-					return errGone
-				}
-				if r.opts.PortableStreams && isReply(err) {
-					rec.payload = "" // the entries do
-				} else {
-					return err
-				}
-			}
+		switch rec.payload, err = dumped.Result(); {
+		case errors.Is(err, redis.Nil):
+			return errGone
+		case isReply(err) && !moved(err) && r.opts.PortableStreams:
+			rec.payload = "" // the entries do
+		case err != nil:
+			return err
 		}
 		s.portable = r.opts.PortableStreams
 		rec.stream = s

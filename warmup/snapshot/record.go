@@ -213,12 +213,17 @@ func (p *parser) strings() []string {
 // decodeRecord reads what encode wrote, without its first byte. It never panics, whatever the bytes are. Who only wants to
 // know whether the record is one skims it: the elements are checked, but not kept.
 func decodeRecord(data []byte, skim bool) (*record, error) {
-	p := &parser{data: string(data)}
-	r := &record{typ: p.byte(), flags: p.byte(), key: p.string(), expiry: p.int64()}
+	r := &record{}
+	return r, r.decode(data, skim)
+}
+
+func (r *record) decode(data []byte, skim bool) error {
+	p := parser{data: string(data)}
+	*r = record{typ: p.byte(), flags: p.byte(), key: p.string(), expiry: p.int64()}
 	if r.pieces() {
 		r.total = p.int64()
 	}
-	r.checkFlags(p)
+	r.checkFlags(&p)
 	switch r.typ {
 	case typeDumped:
 		r.name, r.payload = p.string(), p.string()
@@ -226,20 +231,20 @@ func decodeRecord(data []byte, skim bool) (*record, error) {
 		r.payload = p.string()
 		r.stream = &stream{lastID: p.string(), digest: p.string(), portable: p.byte() != 0}
 		if r.stream.portable {
-			r.stream.decode(p, skim)
+			r.stream.decode(&p, skim)
 		}
 		if p.err == nil && r.payload == "" && !r.stream.portable {
 			p.fail("a stream without a value")
 		}
 	case typeString, typeList, typeSet, typeZSet, typeHash, typeHashTTL:
-		r.decodeElements(p, skim)
+		r.decodeElements(&p, skim)
 	default:
 		p.fail("a record of an unknown type")
 	}
 	if p.err == nil && p.data != "" {
 		p.fail("a record is too long")
 	}
-	return r, p.err
+	return p.err
 }
 
 // checkFlags refuses flags that contradict each other, or that this version does not know.

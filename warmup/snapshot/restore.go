@@ -186,6 +186,7 @@ func (w *restorer) now() int64 { return time.Now().UnixMilli() + w.offset }
 type result struct {
 	key     string
 	written bool
+	torn    bool // read in pieces
 	err     error
 }
 
@@ -297,6 +298,9 @@ func (w *restorer) settle(one result) {
 		w.sum.fail(one.key, one.err)
 	case one.written:
 		w.sum.Keys++
+		if one.torn {
+			w.sum.Torn++
+		}
 	default:
 		w.sum.Skipped++
 	}
@@ -412,23 +416,7 @@ func (w *restorer) queue(ctx context.Context, pipe redis.Pipeliner, rec *record,
 		if near {
 			return script(rec.typ, rec.elements[0])
 		}
-		args := make([]any, 0, 6)
-		args = append(args, "set", rec.key, rec.elements[0])
-		if rec.expiry > 0 {
-			args = append(args, "pxat", rec.expiry)
-		}
-		if w.opts.Mode == SkipExisting {
-			args = append(args, "nx")
-		}
-		cmd := redis.NewStatusCmd(ctx, args...)
-		_ = pipe.Process(ctx, cmd)
-		return func() (bool, error) {
-			err := cmd.Err()
-			if errors.Is(err, redis.Nil) {
-				return false, nil
-			}
-			return err == nil, err
-		}
+		return w.queueSet(ctx, pipe, rec)
 	case typeStream, typeDumped:
 		if rec.payload != "" && !entries {
 			if near {
@@ -452,6 +440,34 @@ func (w *restorer) mode() string {
 		return "replace"
 	}
 	return "skip"
+}
+
+// queueSet writes a string. Key and value are pointers, so that neither is copied into an interface.
+func (w *restorer) queueSet(ctx context.Context, pipe redis.Pipeliner, rec *record) func() (bool, error) {
+	size := 3
+	if rec.expiry > 0 {
+		size += 2
+	}
+	if w.opts.Mode == SkipExisting {
+		size++
+	}
+	args := make([]any, 3, size)
+	args[0], args[1], args[2] = "set", &rec.key, &rec.elements[0]
+	if rec.expiry > 0 {
+		args = append(args, "pxat", &rec.expiry)
+	}
+	if w.opts.Mode == SkipExisting {
+		args = append(args, "nx")
+	}
+	cmd := redis.NewStatusCmd(ctx, args...)
+	_ = pipe.Process(ctx, cmd)
+	return func() (bool, error) {
+		err := cmd.Err()
+		if errors.Is(err, redis.Nil) {
+			return false, nil
+		}
+		return err == nil, err
+	}
 }
 
 // outcome is what the reply of a script means.

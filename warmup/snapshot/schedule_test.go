@@ -48,6 +48,9 @@ func TestScheduleError(t *testing.T) {
 	for _, err := range seen {
 		require.ErrorIs(t, err, ErrPartial)
 	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, entries, "a server that is down does not fill a disk")
 }
 
 // TestFilesOnly: a dump that cannot write leaves nothing that passes for a snapshot.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"io"
 	"time"
@@ -17,14 +18,11 @@ type records interface {
 }
 
 func recordsOf(file io.ReadSeeker, salvage bool) (records, error) {
-	d, err := newDecoder(file)
-	if err != nil {
-		return nil, err
-	}
 	if salvage {
-		return &salvager{file: file, decoder: d}, nil
+		return newSalvager(file)
 	}
-	return verified{d}, nil
+	d, err := newDecoder(file)
+	return verified{d}, err
 }
 
 type verified struct{ *decoder }
@@ -41,6 +39,32 @@ type salvager struct {
 	ended   bool
 }
 
+func newSalvager(file io.ReadSeeker) (*salvager, error) {
+	d, err := openDecoder(file, true)
+	if err != nil {
+		return nil, err
+	}
+	s := &salvager{file: file, decoder: d}
+	position, err := s.position()
+	if err != nil {
+		return nil, err
+	}
+	if err := d.begin(); err == nil || !errors.Is(err, ErrCorrupt) {
+		return s, err
+	}
+	// The records do not depend on what the first frame says.
+	if s.packed() {
+		s.ended, s.lost = true, 1
+		return s, nil
+	}
+	found, err := s.resume(position + 1)
+	s.ended = !found
+	return s, err
+}
+
+// packed says whether what is behind a damage cannot be found.
+func (s *salvager) packed() bool { return s.decoder.body != s.decoder.src }
+
 func (s *salvager) at() time.Time { return s.decoder.meta.time() }
 
 func (s *salvager) rest() (lost, read int64) {
@@ -54,7 +78,6 @@ func (s *salvager) next() (*record, error) {
 	if s.ended {
 		return nil, io.EOF
 	}
-	packed := s.decoder.body != s.decoder.src
 	for {
 		position, err := s.position()
 		if err != nil {
@@ -71,11 +94,11 @@ func (s *salvager) next() (*record, error) {
 			return nil, err
 		}
 		s.lost++
-		if packed {
+		if s.packed() {
 			s.ended = true
 			return nil, io.EOF
 		}
-		if found, err := s.resume(position + 1); err != nil || !found {
+		if found, err := s.behind(position); err != nil || !found {
 			s.ended = true
 			return nil, cmp.Or(err, io.EOF)
 		}
@@ -86,6 +109,40 @@ func (s *salvager) next() (*record, error) {
 func (s *salvager) position() (int64, error) {
 	at, err := s.file.Seek(0, io.SeekCurrent)
 	return at - int64(s.decoder.src.Buffered()), err
+}
+
+// behind goes to the frame that follows a broken one. Where the broken one's length still leads to a frame, or to the end,
+// it is believed: a value may hold what looks like a frame, and whoever wrote that value must not write keys.
+func (s *salvager) behind(position int64) (bool, error) {
+	if _, err := s.file.Seek(position, io.SeekStart); err != nil {
+		return false, err
+	}
+	var head [3 + binary.MaxVarintLen64]byte
+	n, err := io.ReadFull(s.file, head[:])
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	length, size := binary.Uvarint(head[min(len(marker), n):n])
+	if bytes.HasPrefix(head[:n], marker) && size > 0 && length <= maxPayload {
+		next := position + int64(len(marker)+size) + int64(length) + 4
+		if _, err := s.file.Seek(next, io.SeekStart); err != nil {
+			return false, err
+		}
+		var window [3]byte
+		switch n, err := io.ReadFull(s.file, window[:]); {
+		case n == 0 && errors.Is(err, io.EOF):
+			end, err := s.file.Seek(0, io.SeekEnd)
+			if err != nil {
+				return false, err
+			}
+			if end == next {
+				return false, nil
+			}
+		case bytes.Equal(window[:], marker):
+			return s.resume(next)
+		}
+	}
+	return s.resume(position + 1)
 }
 
 // resume goes to the next marker at or behind a position.
