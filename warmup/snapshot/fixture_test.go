@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -95,7 +96,11 @@ func content(t testing.TB, rdb redis.UniversalClient, names []string) map[string
 		if fake(rdb) {
 			at = min(at, 1)
 		}
-		all[name] = fmt.Sprintf("%s %q expires %d", kind, fmt.Sprint(value), at)
+		text := fmt.Sprint(value)
+		if len(text) > 4096 {
+			text = fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+		}
+		all[name] = fmt.Sprintf("%s %q expires %d", kind, text, at)
 	}
 	return all
 }

@@ -75,7 +75,7 @@ func TestPieceSize(t *testing.T) {
 	rdb := redistest.NewServer(t, redistest.ServerOptions{}).Client()
 	ctx := t.Context()
 	heavy := strings.Repeat("x", 300_000)
-	for i := range 24 {
+	for i := range 12 {
 		require.NoError(t, rdb.RPush(ctx, "list", heavy).Err())
 		require.NoError(t, rdb.SAdd(ctx, "set", heavy+strconv.Itoa(i)).Err())
 		require.NoError(t, rdb.HSet(ctx, "hash", strconv.Itoa(i), heavy).Err())

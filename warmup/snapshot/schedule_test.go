@@ -32,7 +32,7 @@ func TestScheduleRefuses(t *testing.T) {
 
 // TestScheduleError: the first error ends a schedule that has nobody to tell.
 func TestScheduleError(t *testing.T) {
-	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
 	defer func() { _ = rdb.Close() }()
 	dir := t.TempDir()
 	require.Error(t, Schedule{Every: time.Hour, Dir: dir}.Run(t.Context(), rdb))
@@ -55,7 +55,7 @@ func TestScheduleError(t *testing.T) {
 
 // TestFilesOnly: a dump that cannot write leaves nothing that passes for a snapshot.
 func TestFilesOnly(t *testing.T) {
-	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
 	defer func() { _ = rdb.Close() }()
 	_, _, err := DumpFile(t.Context(), rdb, "", Options{})
 	require.Error(t, err)
