@@ -59,5 +59,5 @@ func TestPromisesAreProven(t *testing.T) {
 			assert.Truef(t, there, "docs/promises.md: no %s in %v", found[1], folders)
 		}
 	}
-	assert.Greater(t, named, 50)
+	assert.Greater(t, named, 50, "names of tests")
 }

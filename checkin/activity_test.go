@@ -3,6 +3,7 @@ package checkin
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -193,6 +194,9 @@ func TestActivityKeys(t *testing.T) {
 	}
 	assert.Equal(t, want, dump())
 
+	// Only what looks at one key of 8 KB at most is ever sent, so no command takes long.
+	asked := map[string]bool{}
+	rdb.AddHook(names{asked})
 	changes, err := rdb.Info(ctx, "persistence").Result()
 	require.NoError(t, err)
 	from, to := day("2095-03-01"), day("2095-03-31")
@@ -211,9 +215,40 @@ func TestActivityKeys(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, a.Unmark(ctx, 3, to)) // nobody was marked
 	assert.Equal(t, want, dump())
+	asked["evalsha"] = asked["evalsha"] || asked["eval"] // of Unmark
+	assert.Equal(t, map[string]bool{"evalsha": true, "get": true, "getbit": true}, without(asked, "info", "eval", "keys", "pexpiretime"))
 	after, err := rdb.Info(ctx, "persistence").Result()
 	require.NoError(t, err)
 	assert.Equal(t, line(changes, "rdb_changes_since_last_save"), line(after, "rdb_changes_since_last_save"))
+}
+
+// names notes the names of commands.
+type names struct{ seen map[string]bool }
+
+func (names) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (n names) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		n.seen[cmd.Name()] = true
+		return next(ctx, cmd)
+	}
+}
+
+func (n names) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			n.seen[cmd.Name()] = true
+		}
+		return next(ctx, cmds)
+	}
+}
+
+func without(m map[string]bool, keys ...string) map[string]bool {
+	m = maps.Clone(m)
+	for _, k := range keys {
+		delete(m, k)
+	}
+	return m
 }
 
 func line(info, name string) string {

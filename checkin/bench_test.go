@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -197,13 +198,16 @@ func BenchmarkRetention(b *testing.B) {
 	b.ReportMetric(float64(sent()-before)/float64(n)/1e6, "MB/op")
 	logs, err := rdb.SlowLogGet(b.Context(), -1).Result()
 	require.NoError(b, err)
-	longest := time.Duration(0)
+	var gets []time.Duration
 	for _, l := range logs {
 		if strings.EqualFold(l.Args[0], "get") {
-			longest = max(longest, l.Duration)
+			gets = append(gets, l.Duration)
 		}
 	}
-	b.ReportMetric(float64(longest.Microseconds()), "us-longest")
+	slices.Sort(gets)
+	// On a busy machine the longest is one that had to wait for a processor.
+	b.ReportMetric(float64(gets[len(gets)*999/1000].Microseconds()), "us-p99.9")
+	b.ReportMetric(float64(gets[len(gets)-1].Microseconds()), "us-longest")
 }
 
 // BenchmarkMark is one mark after the other, and 64 at once.

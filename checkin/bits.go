@@ -2,6 +2,7 @@ package checkin
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/larder-go/larder/calendar"
 )
@@ -99,8 +100,8 @@ func (b bitmap) first() int {
 
 // last returns the last one, and -1 if there is none.
 func (b bitmap) last() int {
-	for i := len(b.words) - 1; i >= 0; i-- {
-		if w := b.words[i]; w != 0 {
+	for i, w := range slices.Backward(b.words) {
+		if w != 0 {
 			return i*64 + 63 - bits.LeadingZeros64(w)
 		}
 	}

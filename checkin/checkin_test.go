@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -229,6 +230,7 @@ func TestBoundaries(t *testing.T) {
 		{"new year's eve", "Europe/Berlin", 4 * h, []string{"2026-12-31 22:00", "2027-01-01 02:00", "2027-01-01 12:00"}, 2, 2, "2027-01-01"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			loc := zone(t, c.zone)
 			tr := newTracker(t, rdb, Options{Location: loc, DayStart: c.dayStart, Keep: ever})
 			var r Result
@@ -315,7 +317,7 @@ func TestLongStreak(t *testing.T) {
 	assert.Equal(t, int64(1), n)
 }
 
-// TestRetention: a year counts until Keep after its end, and not a moment longer.
+// TestRetentionEdge: a year counts until Keep after its end, and not a moment longer.
 func TestRetentionEdge(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -517,7 +519,7 @@ func TestMemory(t *testing.T) {
 	rdb := redistest.Standalone(t)
 	tr := newTracker(t, rdb, Options{})
 	for _, days := range []int{1, 365} {
-		user := fmt.Sprint(1000 + days)
+		user := strconv.Itoa(1000 + days)
 		at := noon("2095-01-01")
 		for range days {
 			_, err := tr.CheckInAt(ctx, user, at)

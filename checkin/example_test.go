@@ -3,7 +3,6 @@ package checkin_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -198,7 +197,7 @@ func ExampleIDs() {
 	defer stop()
 	ctx := context.Background()
 	ids := must(checkin.NewIDs(rdb, checkin.IDsOptions{Namespace: "app"}))
-	fmt.Fprintln(os.Stdout, must(ids.ID(ctx, "ada")), must(ids.ID(ctx, "bob")), must(ids.ID(ctx, "ada")), must(ids.Name(ctx, 1)))
+	fmt.Println(must(ids.ID(ctx, "ada")), must(ids.ID(ctx, "bob")), must(ids.ID(ctx, "ada")), must(ids.Name(ctx, 1)))
 	// Output: 0 1 0 bob
 }
 

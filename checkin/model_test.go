@@ -334,7 +334,6 @@ func live(t *testing.T, e redistest.Env, l life, seed uint64, steps int) {
 			require.NoError(t, err)
 			assert.Equal(t, opts.Keep != -1, ttl > 0, "%s: %v", key, ttl)
 		}
-		_ = master.Close()
 	}
 }
 

@@ -36,7 +36,7 @@ func (t Table) SVG(w io.Writer) error {
 	height := tableTop + len(t.Rows)*cellHeight + tableBottom
 
 	var out bytes.Buffer
-	openSVG(&out, width, height, fmt.Sprintf("Retention of %s", plural(len(t.Rows), "cohort")))
+	openSVG(&out, width, height, "Retention of "+plural(len(t.Rows), "cohort"))
 	fmt.Fprintf(&out, `<text x="%d" y="26" class="t">Retention</text>`+"\n", tableMargin)
 	fmt.Fprintf(&out, `<text x="%d" y="%d" class="l">cohort</text>`+"\n", tableMargin, tableTop-8)
 	fmt.Fprintf(&out, `<text x="%d" y="%d" class="l" text-anchor="end">users</text>`+"\n", sizeRight, tableTop-8)

@@ -131,20 +131,26 @@ func (t *Tracker) allowed(day calendar.Day, w window, skipped []calendar.Day) er
 	return nil
 }
 
+// clocks is how far apart the clocks of this process and of the server may be, for a year that is stored to be there.
+const clocks = 30 * hours24
+
 // write sets or clears a day, and returns the retained years from the current one down, and what the day was.
 func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, w window, set bool) ([]string, bool, error) {
-	bit, value, expiry := day.YearDay()-1, "0", ""
+	bit, value, expiry, near := day.YearDay()-1, "0", "", "0"
 	if set {
 		value = "1"
 	}
 	if at, ok := t.expiry(day.Year); ok {
 		expiry = strconv.FormatInt(at, 10)
+		if time.UnixMilli(at).Before(time.Now().Add(clocks)) {
+			near = "1"
+		}
 	}
 	keys := t.yearKeys(user, w.today.Year, w.oldest)
 	own := w.today.Year - day.Year
 	keys[0], keys[own] = keys[own], keys[0] // the script writes the first
 	var others []string
-	reply, err := writeScript.Run(ctx, t.rdb, keys, bit, value, expiry)
+	reply, err := writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near)
 	if once.Code(err) == "TRYAGAIN" && len(keys) > 1 && !once.IsUnknown(err) {
 		// The slot is on the move, and has keys on both nodes. Each can be asked for by itself; the others first, so
 		// that a foreign type among them is found before anything is written.
@@ -152,7 +158,7 @@ func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, w wi
 			return nil, false, err
 		}
 		keys = keys[:1]
-		reply, err = writeScript.Run(ctx, t.rdb, keys, bit, value, expiry)
+		reply, err = writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near)
 	}
 	if err != nil {
 		return nil, false, err
@@ -162,6 +168,7 @@ func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, w wi
 		return nil, false, err
 	}
 	years = append(years, others...)
+	years[0] = with(years[0], bit, set)
 	years[0], years[own] = years[own], years[0]
 	return years, was, nil
 }
@@ -178,6 +185,18 @@ func written(reply any, n int) (years []string, was bool, err error) {
 	}
 	years, err = texts(all[:n])
 	return years, bit == 1, err
+}
+
+// with returns a year with a day set or cleared.
+func with(year string, bit int, set bool) string {
+	b := make([]byte, max(len(year), bit/8+1))
+	copy(b, year)
+	if mask := byte(0x80 >> (bit % 8)); set {
+		b[bit/8] |= mask
+	} else {
+		b[bit/8] &^= mask
+	}
+	return string(b)
 }
 
 // texts makes strings of a reply, "" of nil.

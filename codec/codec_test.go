@@ -145,10 +145,24 @@ func TestString(t *testing.T) {
 		v    any
 		want string
 	}{
-		{"plain", "plain"}, {"", ""}, {[]byte{0, 1}, "\x00\x01"}, {[]byte(nil), ""}, {blob("b"), "b"}, {colour("red"), "red"},
-		{level(-5), "-5"}, {uint64(math.MaxUint64), "18446744073709551615"}, {mask(3), "3"}, {int64(math.MinInt64), "-9223372036854775808"},
-		{float32(0.1), "0.1"}, {1e100, "1e+100"}, {true, "1"}, {onOff(false), "0"}, {new(42), "42"}, {time.Second, "1000000000"},
-		{math.NaN(), "NaN"}, {math.Inf(-1), "-Inf"},
+		{"plain", "plain"},
+		{"", ""},
+		{[]byte{0, 1}, "\x00\x01"},
+		{[]byte(nil), ""},
+		{blob("b"), "b"},
+		{colour("red"), "red"},
+		{level(-5), "-5"},
+		{uint64(math.MaxUint64), "18446744073709551615"},
+		{mask(3), "3"},
+		{int64(math.MinInt64), "-9223372036854775808"},
+		{float32(0.1), "0.1"},
+		{1e100, "1e+100"},
+		{true, "1"},
+		{onOff(false), "0"},
+		{new(42), "42"},
+		{time.Second, "1000000000"},
+		{math.NaN(), "NaN"},
+		{math.Inf(-1), "-Inf"},
 	} {
 		data, err := codec.String.Marshal(c.v)
 		require.NoErrorf(t, err, "%T", c.v)
@@ -282,7 +296,7 @@ func TestHostileLengths(t *testing.T) {
 	}
 }
 
-type liar struct{}
+type liar struct{} //nolint:recvcheck // decoding needs the pointer, and encoding shall do without
 
 func (liar) EncodeMsgpack(e *msgpack.Encoder) error { return e.EncodeArrayLen(5) }
 func (*liar) DecodeMsgpack(*msgpack.Decoder) error  { panic("liar") }

@@ -27,6 +27,7 @@ func targets() []any {
 
 // fuzz: no bytes panic, and what was decoded can be encoded and comes back.
 func fuzz(f *testing.F, c codec.Codec) {
+	f.Helper()
 	for _, v := range []any{filled(), 1, "x", []any{1, "2", nil, 3.5}, map[string]any{"a": []int{1}}, node{Name: "n", Kids: []*node{{}}}, time.Unix(1, 2)} {
 		if data, err := c.Marshal(v); err == nil {
 			f.Add(data)

@@ -49,7 +49,7 @@ func TestAllWhileWriting(t *testing.T) {
 	for _, shards := range shardCounts {
 		for _, opts := range []leaderboard.Options{{}, {Order: leaderboard.LowestFirst, Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Modified}} {
 			opts.Shards = shards
-			opts.Namespace = fmt.Sprint(t.Name(), shards, opts.Ties)
+			opts.Namespace = fmt.Sprint(unique(t), shards, opts.Ties)
 			ctx := t.Context()
 			b := newBoard(t, redistest.Standalone(t), "all", opts)
 			fill(t, b, n)
@@ -96,7 +96,7 @@ func TestAllWhileWriting(t *testing.T) {
 func TestAllSurvivesItsPlace(t *testing.T) {
 	for _, shards := range shardCounts {
 		for _, ties := range []leaderboard.Ties{leaderboard.ByMember, leaderboard.EarliestFirst} {
-			b := newBoard(t, redistest.Standalone(t), fmt.Sprint(t.Name(), shards, ties), leaderboard.Options{Shards: shards, Ties: ties})
+			b := newBoard(t, redistest.Standalone(t), fmt.Sprint(unique(t), shards, ties), leaderboard.Options{Shards: shards, Ties: ties})
 			fill(t, b, 1700)
 			want := names(each(t, b, nil))
 			require.Len(t, want, 1700)
@@ -117,7 +117,7 @@ func TestAllSurvivesItsPlace(t *testing.T) {
 func TestAllStopsEarly(t *testing.T) {
 	for _, shards := range shardCounts {
 		rdb := redistest.StandaloneServer(t).Client()
-		b := newBoard(t, rdb, fmt.Sprint(t.Name(), shards), leaderboard.Options{Shards: shards})
+		b := newBoard(t, rdb, fmt.Sprint(unique(t), shards), leaderboard.Options{Shards: shards})
 		fill(t, b, 1200)
 		each(t, b, nil)
 		c := count(rdb)
@@ -159,7 +159,7 @@ func TestBulkIsChunked(t *testing.T) {
 	rdb := redistest.StandaloneServer(t).Client()
 	c := count(rdb)
 	for name, opts := range layouts {
-		b := newBoard(t, rdb, t.Name()+name, opts)
+		b := newBoard(t, rdb, unique(t)+name, opts)
 		require.NoError(t, second(b.Submit(t.Context(), "first", -1)))
 		require.NoError(t, second(b.SubmitMany(t.Context(), one("second", -2))))
 		c.take()

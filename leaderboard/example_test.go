@@ -48,7 +48,7 @@ func ExampleNew() {
 	_, err := leaderboard.New(rdb, "arena", leaderboard.Options{Keep: -time.Hour})
 	fmt.Println(err, errors.Is(err, leaderboard.ErrArgument))
 	// Output:
-	// leaderboard: new board "arena": Keep -1h0m0s is negative and not -1: leaderboard: invalid argument true
+	// leaderboard: new board "arena": option Keep -1h0m0s is negative and not -1: leaderboard: invalid argument true
 }
 
 func ExampleBoard_At() {

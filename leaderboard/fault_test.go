@@ -3,6 +3,7 @@ package leaderboard_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func behindProxy(t *testing.T, opts leaderboard.Options, mod ...func(*redis.Opti
 	t.Helper()
 	server := redistest.StandaloneServer(t)
 	p = redistest.NewProxy(t, "unix", server.Socket())
-	name := t.Name()
+	name := unique(t)
 	return p, newBoard(t, dial(t, p, mod...), name, opts), newBoard(t, redistest.Standalone(t), name, opts)
 }
 
@@ -223,7 +224,7 @@ func TestWithoutRank(t *testing.T) {
 	server := redistest.StandaloneServer(t)
 	rdb := server.Client()
 	c := count(rdb)
-	b := newBoard(t, rdb, t.Name(), leaderboard.Options{})
+	b := newBoard(t, rdb, unique(t), leaderboard.Options{})
 	require.NoError(t, second(b.Submit(ctx, "ann", 1)))
 	known := rdb.Do(ctx, "zrank", "nobody", "ann", "withscore").Err() == redis.Nil //nolint:errorlint // the very value
 	for i := range 3 {
@@ -242,6 +243,7 @@ func TestWithoutRank(t *testing.T) {
 // TestRoundTrips: every operation on a board that is there is one round trip.
 func TestRoundTrips(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		c := &counter{}
 		e.Client.AddHook(c)
@@ -290,11 +292,11 @@ func TestOneKey(t *testing.T) {
 			args := cmd.Args()
 			n, _ := args[2].(int)
 			for _, key := range args[3 : 3+n] {
-				keys = append(keys, key.(string))
+				keys = append(keys, fmt.Sprint(key))
 			}
 		}
 	}))
-	b := newBoard(t, rdb, t.Name(), leaderboard.Options{Period: calendar.Daily, Policy: leaderboard.KeepBest})
+	b := newBoard(t, rdb, unique(t), leaderboard.Options{Period: calendar.Daily, Policy: leaderboard.KeepBest})
 	for _, op := range operations {
 		switch op.name {
 		case "remove", "remove by score", "trim", "clear", "set data", "increment", "increment at":

@@ -2,10 +2,12 @@ package leaderboard_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,4 +194,19 @@ func (h pipelineHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 		h()
 		return next(ctx, cmds)
 	}
+}
+
+var (
+	uniqueNames sync.Map // *testing.T, string
+	uniqueCount atomic.Int64
+)
+
+// unique is a name of this test alone, the same throughout it, and another when it runs again on the same server.
+func unique(t *testing.T) string {
+	t.Helper()
+	name, ok := uniqueNames.Load(t)
+	if !ok {
+		name, _ = uniqueNames.LoadOrStore(t, fmt.Sprint(t.Name(), "-", uniqueCount.Add(1), "-"))
+	}
+	return fmt.Sprint(name)
 }

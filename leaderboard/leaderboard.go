@@ -107,25 +107,25 @@ func milliseconds(d time.Duration) int64 {
 func (o Options) complete() (Options, error) {
 	switch {
 	case strings.ContainsAny(o.Namespace, "{}"):
-		return o, fmt.Errorf("Namespace %q has a brace: %w", o.Namespace, ErrArgument)
+		return o, fmt.Errorf("option Namespace %q has a brace: %w", o.Namespace, ErrArgument)
 	case o.Order < HighestFirst || o.Order > LowestFirst:
-		return o, fmt.Errorf("Order %d does not exist: %w", o.Order, ErrArgument)
+		return o, fmt.Errorf("option Order %d does not exist: %w", o.Order, ErrArgument)
 	case o.Policy < KeepLatest || o.Policy > KeepWorst:
-		return o, fmt.Errorf("Policy %d does not exist: %w", o.Policy, ErrArgument)
+		return o, fmt.Errorf("option Policy %d does not exist: %w", o.Policy, ErrArgument)
 	case o.Ties < ByMember || o.Ties > EarliestFirst:
-		return o, fmt.Errorf("Ties %d does not exist: %w", o.Ties, ErrArgument)
+		return o, fmt.Errorf("option Ties %d does not exist: %w", o.Ties, ErrArgument)
 	case o.Ranking < Ordinal || o.Ranking > Dense:
-		return o, fmt.Errorf("Ranking %d does not exist: %w", o.Ranking, ErrArgument)
+		return o, fmt.Errorf("option Ranking %d does not exist: %w", o.Ranking, ErrArgument)
 	case !o.Period.Valid():
-		return o, fmt.Errorf("Period %d does not exist: %w", int(o.Period), ErrArgument)
+		return o, fmt.Errorf("option Period %d does not exist: %w", int(o.Period), ErrArgument)
 	case o.Keep < -1:
-		return o, fmt.Errorf("Keep %v is negative and not -1: %w", o.Keep, ErrArgument)
+		return o, fmt.Errorf("option Keep %v is negative and not -1: %w", o.Keep, ErrArgument)
 	case o.Cap < 0:
-		return o, fmt.Errorf("Cap %d is negative: %w", o.Cap, ErrArgument)
+		return o, fmt.Errorf("option Cap %d is negative: %w", o.Cap, ErrArgument)
 	case o.Shards < 0 || o.Shards > MaxShards:
-		return o, fmt.Errorf("Shards %d is not within 1 and %d: %w", o.Shards, MaxShards, ErrArgument)
+		return o, fmt.Errorf("option Shards %d is not within 1 and %d: %w", o.Shards, MaxShards, ErrArgument)
 	case o.Shards > 1 && o.Ranking == Dense:
-		return o, fmt.Errorf("Shards %d with Ranking Dense, whose distinct scores lie in one key: %w", o.Shards, ErrArgument)
+		return o, fmt.Errorf("option Shards %d with Ranking Dense, whose distinct scores lie in one key: %w", o.Shards, ErrArgument)
 	}
 	o.Location = cmp.Or(o.Location, time.UTC)
 	o.Shards = cmp.Or(o.Shards, 1)
@@ -171,6 +171,7 @@ type core struct {
 	scripts *scripts
 	seasons seasons
 	noRank  noRank
+	apart   apart
 }
 
 // New returns the board of that name. It sends nothing. The client stays the caller's; any of go-redis will do, and an

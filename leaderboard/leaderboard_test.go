@@ -308,14 +308,14 @@ func (d *duel) run(writes int) {
 
 // TestModel: every reader and every writer agree with a naive model, under every combination of options.
 func TestModel(t *testing.T) {
-	duels(t, 1, redistest.KindMiniredis, 12)
-	duels(t, 1, redistest.KindStandalone, 75)
+	duels(t, 1, redistest.KindMiniredis, 8)
+	duels(t, 1, redistest.KindStandalone, 60)
 }
 
 // TestModelOfShards: so do boards of three shards.
 func TestModelOfShards(t *testing.T) {
-	duels(t, 3, redistest.KindMiniredis, 6)
-	duels(t, 3, redistest.KindStandalone, 60)
+	duels(t, 3, redistest.KindMiniredis, 4)
+	duels(t, 3, redistest.KindStandalone, 40)
 }
 
 // duels runs all combinations on one kind.

@@ -31,6 +31,7 @@ var layouts = map[string]leaderboard.Options{
 // and never prolonged.
 func TestExpiry(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		lisbon, err := time.LoadLocation("Europe/Lisbon")
 		require.NoError(t, err)
@@ -53,11 +54,12 @@ func TestExpiry(t *testing.T) {
 					require.GreaterOrEqual(t, len(keys), 2)
 					for _, key := range keys {
 						got := e.Client.PExpireTime(ctx, key).Val()
-						if want.IsZero() {
+						switch {
+						case want.IsZero():
 							assert.EqualValues(t, -1, got, key)
-						} else if e.Real() {
+						case e.Real():
 							assert.Equal(t, want.UnixMilli(), got.Milliseconds(), key)
-						} else { // miniredis keeps what is left, by the time that a command takes
+						default: // miniredis keeps what is left, by the time that a command takes
 							assert.InDelta(t, want.Unix(), got.Seconds(), 3600, key)
 						}
 					}
@@ -70,6 +72,7 @@ func TestExpiry(t *testing.T) {
 // TestSlidingKeep: with AllTime each call of a writer gives every key of the board its Keep again.
 func TestSlidingKeep(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		for name, opts := range layouts {
 			for _, shards := range shardCounts {
@@ -112,6 +115,7 @@ func TestSlidingKeep(t *testing.T) {
 // TestRetention: nothing is written into a period that is past its Keep.
 func TestRetention(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		b := newBoard(t, e.Client, "past", leaderboard.Options{Namespace: e.Namespace, Period: calendar.Daily})
 		past := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -152,6 +156,7 @@ func TestRetentionByTheServersClock(t *testing.T) {
 // TestPeriods: the board of a moment is that of its period, and At reads it.
 func TestPeriods(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		tokyo := time.FixedZone("UTC+9", 9*3600)
 		for period, moments := range map[calendar.Period][]time.Time{
@@ -178,6 +183,7 @@ func TestPeriods(t *testing.T) {
 // TestAtStopsTheClock: At(t).Submit is SubmitAt(t), for the period and for the tie time, and At of At is the latter.
 func TestAtStopsTheClock(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		b := newBoard(t, e.Client, "clock", leaderboard.Options{Namespace: e.Namespace, Ties: leaderboard.EarliestFirst, Period: calendar.Daily})
 		frozen := b.At(base)
@@ -195,6 +201,7 @@ func TestAtStopsTheClock(t *testing.T) {
 // time back and is not Applied, one with a later time changes nothing, increments by nothing neither.
 func TestTies(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		for _, order := range []leaderboard.Order{leaderboard.HighestFirst, leaderboard.LowestFirst} {
 			b := newBoard(t, e.Client, "ties"+strconv.Itoa(int(order)), leaderboard.Options{Namespace: e.Namespace, Ties: leaderboard.EarliestFirst, Order: order})
@@ -218,7 +225,7 @@ func TestTies(t *testing.T) {
 				{"c", 5.5, 5, false, []string{"c", "a", "b"}},
 				{"b", -5.5, 3, true, nil},
 				{"b", 5.5, 50, true, []string{"c", "a", "b"}},
-				{"b", 5.5, -4000000000000 / 1000, false, []string{"b", "c", "a"}},
+				{"b", 5.5, -2000000000, false, []string{"b", "c", "a"}},
 			} {
 				res, err := b.SubmitAt(ctx, step.member, step.score, at(step.ms))
 				require.NoError(t, err)
@@ -248,6 +255,7 @@ func TestTies(t *testing.T) {
 // TestCap: every writer keeps only the best; who is evicted at once is not Applied and has no rank.
 func TestCap(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		for name, opts := range layouts {
 			opts.Namespace, opts.Cap, opts.Order = e.Namespace, 3, leaderboard.HighestFirst
@@ -284,6 +292,7 @@ func TestCap(t *testing.T) {
 // TestDataGoes: data lives and dies with its member, whichever way that goes.
 func TestDataGoes(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		for _, shards := range shardCounts {
 			for name, opts := range layouts {
@@ -325,6 +334,7 @@ func TestDataGoes(t *testing.T) {
 // TestLayout: a board that is there with another layout is refused, to readers and writers, and stays as it is.
 func TestLayout(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		all := maps.Clone(layouts)
 		for _, shards := range shardCounts {
@@ -364,6 +374,7 @@ func TestLayout(t *testing.T) {
 // everything stays as it was.
 func TestForeignType(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		for name, opts := range layouts {
 			opts.Namespace = e.Namespace + ":" + name
@@ -422,6 +433,7 @@ func dumpOthers(t *testing.T, e redistest.Env, key string) map[string]any {
 // TestForeignLayout: so it is with the record of the layout, which is looked at when a board is made.
 func TestForeignLayout(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		key := e.Namespace + ":leaderboard:{x}:all:layout"
 		require.NoError(t, e.Client.LPush(ctx, key, "mine").Err())
@@ -438,6 +450,7 @@ func TestForeignLayout(t *testing.T) {
 // TestLostCompanion: a board whose scores were evicted begins anew, without what was left of the old one.
 func TestLostCompanion(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		b := newBoard(t, e.Client, "lost", leaderboard.Options{Namespace: e.Namespace, Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Dense})
 		submit(t, b, map[string]float64{"ann": 1, "bob": 2, "carol": 3})

@@ -58,7 +58,7 @@ func merge(ctx context.Context, into *Board, how Aggregate, from []*Board, all b
 		return 0, err
 	}
 	if how < Sum || how > Min {
-		return 0, fmt.Errorf("Aggregate %d does not exist: %w", how, ErrArgument)
+		return 0, fmt.Errorf("aggregate %d does not exist: %w", how, ErrArgument)
 	}
 	if len(from) == 0 {
 		return 0, fmt.Errorf("no source: %w", ErrArgument)
@@ -143,33 +143,71 @@ func (b *Board) collect(ctx context.Context, into map[string]*merged, how Aggreg
 	return b.empty(ctx, s, total)
 }
 
-// scan reads all rows of a unit, each chunk behind the row that the last one ended with, so that a row which stays is
-// not missed.
+// scan reads all rows of a unit in order. Each chunk begins with the row that the last one ended with, so that a row which
+// stays is not missed; where that row is not there any more, a script finds its place.
 func (b *Board) scan(ctx context.Context, u *unit, each func(row)) (int64, error) {
-	args := []any{"range", 0, mergeChunk - 1}
 	var total int64
+	var last row
 	for {
 		if err := ctx.Err(); err != nil {
 			return total, err
 		}
-		reply, err := b.read(ctx, u, &b.scripts.rows, args)
+		rows, err := b.rowsFrom(ctx, u, max(0, total-1))
 		if err != nil {
 			return total, err
 		}
-		w, err := parseWindow(reply)
-		if err != nil {
-			return total, err
+		switch {
+		case total == 0:
+		case len(rows) > 0 && rows[0] == last:
+			rows = rows[1:]
+		default:
+			reply, err := b.read(ctx, u, &b.scripts.rows, []any{"after", format(last.score), last.stored, mergeChunk})
+			if err != nil {
+				return total, err
+			}
+			w, err := parseWindow(reply)
+			if err != nil {
+				return total, err
+			}
+			rows = w.rows
+			total = max(1, w.first)
 		}
-		for _, r := range w.rows {
-			each(r)
-		}
-		total += int64(len(w.rows))
-		if len(w.rows) < mergeChunk {
+		if len(rows) == 0 {
 			return total, nil
 		}
-		last := w.rows[len(w.rows)-1]
-		args = []any{"after", format(last.score), last.stored, mergeChunk}
+		for _, r := range rows {
+			each(r)
+		}
+		total += int64(len(rows))
+		last = rows[len(rows)-1]
 	}
+}
+
+// rowsFrom reads a chunk of a unit from a 0-based position on.
+func (b *Board) rowsFrom(ctx context.Context, u *unit, at int64) ([]row, error) {
+	var cmd *redis.ZSliceCmd
+	if b.opts.Order == HighestFirst {
+		cmd = b.rdb.ZRevRangeWithScores(ctx, u.scores(), at, at+mergeChunk)
+	} else {
+		cmd = b.rdb.ZRangeWithScores(ctx, u.scores(), at, at+mergeChunk)
+	}
+	found, err := cmd.Result()
+	if err != nil {
+		return nil, b.inShard(u, classify(ctx, b.rdb, u.keys(partScores), err))
+	}
+	return rowsOfZ(found)
+}
+
+func rowsOfZ(found []redis.Z) ([]row, error) {
+	rows := make([]row, len(found))
+	for i, z := range found {
+		stored, ok := z.Member.(string)
+		if !ok {
+			return nil, errReply
+		}
+		rows[i] = row{score: z.Score, stored: stored}
+	}
+	return rows, nil
 }
 
 // best is the result as rows, as many as the Cap leaves.
@@ -210,7 +248,7 @@ func (b *Board) replace(ctx context.Context, s *season, list []Submission) (int6
 			news[i].names[k] = u.names[k] + ":" + token
 		}
 	}
-	err := b.build(ctx, s, news, counts, list)
+	err := b.build(ctx, news, counts, list)
 	if err == nil {
 		err = b.claim(ctx, s)
 	}
@@ -248,7 +286,7 @@ func (b *Board) replace(ctx context.Context, s *season, list []Submission) (int6
 }
 
 // build writes the new keys in chunks, several on their way at once.
-func (b *Board) build(ctx context.Context, s *season, news []unit, counts []int64, list []Submission) error {
+func (b *Board) build(ctx context.Context, news []unit, counts []int64, list []Submission) error {
 	const together = 8
 	var asks []*ask
 	flush := func() error {

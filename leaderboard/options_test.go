@@ -65,6 +65,7 @@ func TestZeroBoard(t *testing.T) {
 // TestContext: a context that has ended is an error of every operation, and nothing is sent.
 func TestContext(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		b := newBoard(t, e.Client, "context", leaderboard.Options{Namespace: e.Namespace})
 		_, err := b.Submit(t.Context(), "ann", 1)
 		require.NoError(t, err)
@@ -102,6 +103,7 @@ func dumpKeys(t *testing.T, e redistest.Env) map[string]any {
 // TestBadInput: what cannot be stored is refused with the operation and the argument, before anything is sent.
 func TestBadInput(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		b := newBoard(t, e.Client, "bad", leaderboard.Options{Namespace: e.Namespace})
 		submit(t, b, map[string]float64{"ann": 1, "bob": 2})
@@ -152,6 +154,7 @@ func one(member string, score float64) iter.Seq2[string, float64] {
 // TestPolicy: increments need KeepLatest, and a sum beyond any number is refused; nothing is stored.
 func TestPolicy(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		for i, policy := range []leaderboard.Policy{leaderboard.KeepBest, leaderboard.KeepWorst} {
 			b := newBoard(t, e.Client, string(rune('a'+i)), leaderboard.Options{Namespace: e.Namespace, Policy: policy})
@@ -170,6 +173,7 @@ func TestPolicy(t *testing.T) {
 // TestExtremes: sizes and positions at the ends of their types are no trap.
 func TestExtremes(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		for _, shards := range shardCounts {
 			ctx := t.Context()
 			b := newBoard(t, e.Client, "extremes", leaderboard.Options{Namespace: e.Namespace, Shards: shards, Ranking: leaderboard.Ranking(shards % 3)})
@@ -222,6 +226,7 @@ func TestExtremes(t *testing.T) {
 // TestEmptyBoard: an empty board has empty results and no error, but for a member that is asked for by name.
 func TestEmptyBoard(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		for _, shards := range shardCounts {
 			b := newBoard(t, e.Client, "empty", leaderboard.Options{Namespace: e.Namespace, Shards: shards, Ties: leaderboard.EarliestFirst})
 			for _, op := range operations {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func TestSubmitAllRoundTrips(t *testing.T) {
 	one, two := server.Client(), server.Client()
 	var boards []*leaderboard.Board
 	for i, rdb := range []*redis.Client{one, two, one, two, one} {
-		boards = append(boards, newBoard(t, rdb, fmt.Sprint(t.Name(), i), leaderboard.Options{Ties: leaderboard.Ties(i % 2)}))
+		boards = append(boards, newBoard(t, rdb, fmt.Sprint(unique(t), i), leaderboard.Options{Ties: leaderboard.Ties(i % 2)}))
 	}
 	_, err := leaderboard.SubmitAll(ctx, "ann", 1, boards...)
 	require.NoError(t, err)
@@ -80,7 +81,7 @@ func TestSubmitAllRoundTrips(t *testing.T) {
 func TestSubmitAllPartly(t *testing.T) {
 	ctx := t.Context()
 	rdb := redistest.Standalone(t)
-	ns := t.Name()
+	ns := unique(t)
 	good := newBoard(t, rdb, "good", leaderboard.Options{Namespace: ns})
 	past := newBoard(t, rdb, "past", leaderboard.Options{Namespace: ns, Period: calendar.Daily}).At(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
 	foreign := newBoard(t, rdb, "foreign", leaderboard.Options{Namespace: ns})
@@ -121,7 +122,7 @@ func TestSubmitAllLost(t *testing.T) {
 	rdb := dial(t, p)
 	var boards []*leaderboard.Board
 	for i := range 4 {
-		boards = append(boards, newBoard(t, rdb, fmt.Sprint(t.Name(), i), leaderboard.Options{}))
+		boards = append(boards, newBoard(t, rdb, fmt.Sprint(unique(t), i), leaderboard.Options{}))
 	}
 	require.NoError(t, second(leaderboard.SubmitAll(ctx, "ann", 1, boards...)))
 	_, from := p.Bytes()
@@ -192,13 +193,21 @@ func TestMerge(t *testing.T) {
 	redistest.On(t, []redistest.Kind{
 		redistest.KindMiniredis, redistest.KindStandalone, redistest.KindAutoPipeline, redistest.KindCluster, redistest.KindClusterAutoPipeline, redistest.KindRing,
 	}, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		rounds := 40
 		if e.Kind == redistest.KindMiniredis {
 			rounds = 10
 		}
 		kinds := []leaderboard.Options{
-			{}, {Ties: leaderboard.EarliestFirst}, {Ranking: leaderboard.Dense}, {Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Dense, Period: calendar.Weekly},
-			{Shards: 3, Ties: leaderboard.EarliestFirst}, {Shards: 2}, {Cap: 5, Ties: leaderboard.EarliestFirst}, {Cap: 4, Shards: 3}, {Keep: 100 * time.Hour},
+			{},
+			{Ties: leaderboard.EarliestFirst},
+			{Ranking: leaderboard.Dense},
+			{Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Dense, Period: calendar.Weekly},
+			{Shards: 3, Ties: leaderboard.EarliestFirst},
+			{Shards: 2},
+			{Cap: 5, Ties: leaderboard.EarliestFirst},
+			{Cap: 4, Shards: 3},
+			{Keep: 100 * time.Hour},
 		}
 		for order := range 2 {
 			rnd := rand.New(rand.NewPCG(uint64(order), 11))
@@ -261,7 +270,7 @@ func TestMergeExpiry(t *testing.T) {
 			if shards > 1 && opts.Ranking == leaderboard.Dense {
 				continue
 			}
-			ns := fmt.Sprint(t.Name(), name, shards)
+			ns := fmt.Sprint(unique(t), name, shards)
 			from := newBoard(t, rdb, "from", leaderboard.Options{Namespace: ns + "from", Keep: 1000 * time.Hour, Order: opts.Order})
 			submit(t, from, map[string]float64{"ann": 1, "bob": 2, "carol": 3, "dan": 4, "eve": 5, "frank": 6})
 			for keep, check := range map[time.Duration]func(key string){
@@ -270,7 +279,7 @@ func TestMergeExpiry(t *testing.T) {
 					assert.Equal(t, time.Date(2101, 3, 18, 0, 0, 0, 0, time.UTC).UnixMilli(), rdb.PExpireTime(ctx, key).Val().Milliseconds(), key)
 				},
 			} {
-				opts.Namespace, opts.Period, opts.Keep, opts.Shards = ns+fmt.Sprint(int(keep)), calendar.Daily, keep, shards
+				opts.Namespace, opts.Period, opts.Keep, opts.Shards = ns+strconv.Itoa(int(keep)), calendar.Daily, keep, shards
 				into := newBoard(t, rdb, "into", opts).At(base)
 				for range 2 {
 					n, err := leaderboard.Merge(ctx, into, leaderboard.Sum, from)
@@ -294,6 +303,7 @@ func TestMergeExpiry(t *testing.T) {
 // TestMergeRefuses: what cannot be merged is refused by name, nothing is written, no record of a layout left behind.
 func TestMergeRefuses(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		ns := e.Namespace
 		high := newBoard(t, e.Client, "high", leaderboard.Options{Namespace: ns})
@@ -311,7 +321,7 @@ func TestMergeRefuses(t *testing.T) {
 			want error
 		}{
 			"orders":     {second(leaderboard.Merge(ctx, into, leaderboard.Sum, high, low)), `"low"`, leaderboard.ErrArgument},
-			"how":        {second(leaderboard.Merge(ctx, into, 3, high)), "Aggregate", leaderboard.ErrArgument},
+			"how":        {second(leaderboard.Merge(ctx, into, 3, high)), "aggregate", leaderboard.ErrArgument},
 			"none":       {second(leaderboard.Merge(ctx, into, leaderboard.Sum)), "no source", leaderboard.ErrArgument},
 			"nil":        {second(leaderboard.Intersect(ctx, into, leaderboard.Sum, high, nil)), "source 2", leaderboard.ErrArgument},
 			"nil target": {second(leaderboard.Merge(ctx, nil, leaderboard.Sum, high)), "", leaderboard.ErrArgument},
@@ -345,7 +355,7 @@ func TestMergeIsReadable(t *testing.T) {
 	ctx := t.Context()
 	rdb := redistest.StandaloneServer(t).Client()
 	for _, opts := range []leaderboard.Options{{}, {Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Dense}} {
-		opts.Namespace = t.Name() + fmt.Sprint(opts.Ties)
+		opts.Namespace = unique(t) + fmt.Sprint(opts.Ties)
 		from := newBoard(t, rdb, "from", leaderboard.Options{Namespace: opts.Namespace + "from"})
 		fill(t, from, 3500)
 		watched := redistest.StandaloneServer(t).Client()
@@ -383,9 +393,9 @@ func TestMergeBroken(t *testing.T) {
 	ctx := t.Context()
 	p, through, direct := behindProxy(t, leaderboard.Options{Ties: leaderboard.EarliestFirst}, func(o *redis.Options) { o.MaxRetries = -1 })
 	rdb := redistest.Standalone(t)
-	from := newBoard(t, rdb, t.Name()+"from", leaderboard.Options{})
+	from := newBoard(t, rdb, unique(t)+"from", leaderboard.Options{})
 	fill(t, from, 50)
-	warm := newBoard(t, dial(t, p), t.Name()+"warm", leaderboard.Options{Ties: leaderboard.EarliestFirst})
+	warm := newBoard(t, dial(t, p), unique(t)+"warm", leaderboard.Options{Ties: leaderboard.EarliestFirst})
 	require.NoError(t, second(leaderboard.Merge(ctx, warm, leaderboard.Sum, from)))
 	require.NoError(t, second(direct.Submit(ctx, "old", 1)))
 	require.NoError(t, second(leaderboard.Merge(ctx, through, leaderboard.Sum, from)))
@@ -410,7 +420,7 @@ func TestMergeBroken(t *testing.T) {
 		}
 	}
 	assert.Positive(t, kept)
-	for _, key := range rdb.Keys(ctx, "leaderboard:{"+t.Name()+"}:*").Val() {
+	for _, key := range rdb.Keys(ctx, "leaderboard:{"+unique(t)+"}:*").Val() {
 		if strings.Count(key, ":") == 4 {
 			assert.Positive(t, rdb.PTTL(ctx, key).Val(), key)
 		}
@@ -421,7 +431,7 @@ func TestMergeBroken(t *testing.T) {
 func TestDataOfMany(t *testing.T) {
 	ctx := t.Context()
 	for _, shards := range shardCounts {
-		b := newBoard(t, redistest.Standalone(t), fmt.Sprint(t.Name(), shards), leaderboard.Options{Shards: shards})
+		b := newBoard(t, redistest.Standalone(t), fmt.Sprint(unique(t), shards), leaderboard.Options{Shards: shards})
 		fill(t, b, 6000)
 		var asked []string
 		for i := range 6000 {
@@ -432,7 +442,7 @@ func TestDataOfMany(t *testing.T) {
 		}
 		data, err := b.Data(ctx, asked...)
 		require.NoError(t, err)
-		assert.Len(t, data, 4)
+		require.Len(t, data, 4)
 		assert.Equal(t, []byte("m005999"), data["m005999"])
 		data, err = b.Data(ctx)
 		require.NoError(t, err)
@@ -444,5 +454,39 @@ func TestDataOfMany(t *testing.T) {
 		// The largest that is taken.
 		require.NoError(t, b.SetData(ctx, "m000001", make([]byte, leaderboard.MaxData)))
 		require.ErrorIs(t, b.SetData(ctx, "m000001", make([]byte, leaderboard.MaxData+1)), leaderboard.ErrDataSize)
+	}
+}
+
+// TestMergeWhileWriting: who stays in a large source that is being written is merged once, wherever the others go.
+func TestMergeWhileWriting(t *testing.T) {
+	const n = 25_000
+	ctx := t.Context()
+	for _, order := range []leaderboard.Order{leaderboard.HighestFirst, leaderboard.LowestFirst} {
+		server := redistest.StandaloneServer(t)
+		writer, reader := server.Client(), server.Client()
+		name := fmt.Sprint(unique(t), order)
+		source := newBoard(t, writer, name, leaderboard.Options{Order: order})
+		fill(t, source, n)
+		all, err := source.Top(ctx, n)
+		require.NoError(t, err)
+		next := 0
+		reader.AddHook(pipelineHook(func() { // before each chunk some that were read go, and some come back further on
+			if next+500 > n {
+				return
+			}
+			require.NoError(t, second(source.Remove(ctx, names(all[next:next+300])...)))
+			next += 5000
+		}))
+		into := newBoard(t, reader, name+"into", leaderboard.Options{Order: order})
+		require.NoError(t, second(leaderboard.Merge(ctx, into, leaderboard.Sum, newBoard(t, reader, name, leaderboard.Options{Order: order}))))
+		next = n
+		got, err := into.GetMany(ctx, names(all)...)
+		require.NoError(t, err)
+		for i, e := range got {
+			if i%5000 >= 300 {
+				require.Equal(t, all[i].Score, e.Score, e.Member)
+				require.Positive(t, e.Rank)
+			}
+		}
 	}
 }

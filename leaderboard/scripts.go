@@ -34,6 +34,8 @@ var (
 	aheadLua string
 	//go:embed lua/sample.lua
 	sampleLua string
+	//go:embed lua/together.lua
+	togetherLua string
 	//go:embed lua/build.lua
 	buildLua string
 	//go:embed lua/swap.lua
@@ -57,7 +59,7 @@ func (s *script) once() *once.Script { return s.made() }
 type scripts struct {
 	submit, increment, many, remove, cut, clear, setData script
 	get, window, percentile, ahead, sample, rows         script
-	build, swap                                          script
+	build, swap, together                                script
 }
 
 var (
@@ -122,6 +124,7 @@ func newScripts(opts Options) *scripts {
 		ahead:      define(partScores, true, aheadLua, false),
 		sample:     define(partScores, false, sampleLua, false),
 		rows:       plain,
+		together:   define(partScores, true, togetherLua, false),
 		build:      define(own, true, buildLua, false),
 		swap:       define(remove, true, swapLua, false),
 	}

@@ -178,6 +178,14 @@ func parseAhead(a *ask) (t tail, counts []int64, err error) {
 
 // getShards looks members up: in their own shards first, and then in all others what is ahead of them.
 func (b *Board) getShards(ctx context.Context, s *season, members []string) ([]Entry, error) {
+	if len(members) == 1 {
+		if e, ok := b.getTogether(ctx, s, members[0]); ok {
+			return []Entry{e}, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
 	entries := make([]Entry, len(members))
 	places := make([]place, len(members))
 	own := make([][]int, len(s.units)) // indexes of members
@@ -267,6 +275,22 @@ func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, resu
 	places = append(places, got.after)
 	if got.existed && got.before != got.after {
 		places = append(places, got.before)
+	}
+	if b.opts.Cap == 0 {
+		if counts, ok := b.together(ctx, w.season, w.unit, "", places...); ok && len(counts) == len(places) {
+			for i := range places {
+				n, err := integer(counts[i])
+				if err != nil {
+					return result, err
+				}
+				places[i].ahead += n
+			}
+			result.Rank = b.rank(places[0].ahead)
+			if got.existed {
+				result.PreviousRank = b.rank(places[len(places)-1].ahead)
+			}
+			return result, b.slideOthers(ctx, w.season, w.unit)
+		}
 	}
 	asks := make([]*ask, 0, len(w.season.units))
 	for k := range w.season.units {

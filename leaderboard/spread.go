@@ -2,7 +2,10 @@ package leaderboard
 
 import (
 	"context"
+	"math"
 	"slices"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // shallow is up to which position a board of several shards reads everything from the top: more rows than with samples,
@@ -117,13 +120,55 @@ func (b *Board) rangeShards(ctx context.Context, s *season, first, last int64) (
 	if last >= shallow && first > 0 {
 		return b.deep(ctx, s, first, last)
 	}
-	windows, err := b.windows(ctx, s, "range", itoa(0), itoa(last))
+	// Members spread evenly, so a part of the rows from each shard makes up the whole, but for one case in thousands.
+	n := float64(last+1) / float64(len(s.units))
+	part := int64(n+5*math.Sqrt(n)) + 5
+	windows, err := b.tops(ctx, s, min(part, last+1)-1)
 	if err != nil {
 		return nil, err
 	}
-	rows := b.merge(rowsOf(windows), 0, last+1, nil)
+	more := make([]bool, len(windows))
+	for i, w := range windows {
+		more[i] = int64(len(w.rows)) == part
+	}
+	rows := b.merge(rowsOf(windows), 0, last+1, more)
+	if part < last+1 && int64(len(rows)) < last+1 && slices.Contains(more, true) {
+		if windows, err = b.tops(ctx, s, last); err != nil {
+			return nil, err
+		}
+		rows = b.merge(rowsOf(windows), 0, last+1, nil)
+	}
 	entries := b.entries(rows, 0, b.extraOfTop(windows, rows))
 	return entries[min(first, int64(len(entries))):], nil
+}
+
+// tops reads the first rows of every shard: by a plain command, where their ranks need nothing else.
+func (b *Board) tops(ctx context.Context, s *season, last int64) ([]window, error) {
+	if b.opts.Ranking == Modified {
+		return b.windows(ctx, s, "range", itoa(0), itoa(last))
+	}
+	name := "zrevrange"
+	if b.opts.Order == LowestFirst {
+		name = "zrange"
+	}
+	windows := make([]window, len(s.units))
+	var n int64
+	err := b.commandsShards(ctx, s, func(u *unit) redis.Cmder {
+		return redis.NewZSliceCmd(ctx, name, u.scores(), 0, last, "withscores")
+	}, func(u *unit, cmd redis.Cmder) error {
+		c, ok := cmd.(*redis.ZSliceCmd)
+		if !ok {
+			return errReply
+		}
+		rows, err := rowsOfZ(c.Val())
+		windows[u.shard].rows = rows
+		n += int64(len(rows))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return windows, b.empty(ctx, s, n)
 }
 
 func (b *Board) extraOfTop(windows []window, rows []row) int64 {
@@ -408,7 +453,8 @@ func (b *Board) byScoreShards(ctx context.Context, s *season, best, worst string
 // could have one before them.
 func (b *Board) nextShards(ctx context.Context, s *season, args []any) (entries []Entry, end row, more bool, err error) {
 	per := int64(2*allChunk/len(s.units) + 16)
-	after, own := args[0] == "after", args
+	after := args[0] == "after"
+	var own []any
 	if after {
 		own = []any{"after", args[1], args[2], itoa(per)}
 	} else {

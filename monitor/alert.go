@@ -21,7 +21,7 @@ const (
 )
 
 // Alert is a rule that holds on a node.
-type Alert struct {
+type Alert struct { //nolint:recvcheck // it is written as the value that it is, and read in place
 	Rule       string    `json:"rule"`
 	Node       string    `json:"node"`
 	Severity   Severity  `json:"severity"`
@@ -59,7 +59,7 @@ func (a Alert) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
-func (a *Alert) UnmarshalJSON(text []byte) error { //nolint:recvcheck // an Alert is written as the value that it is, and read in place
+func (a *Alert) UnmarshalJSON(text []byte) error {
 	var in jsonAlert
 	if err := json.Unmarshal(text, &in); err != nil {
 		return err

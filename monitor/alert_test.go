@@ -2,9 +2,9 @@ package monitor
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -156,7 +156,7 @@ type counting struct {
 
 func (s *counting) node(at time.Time) Node {
 	return Node{
-		Addr: "a", At: at, Server: Server{RunID: Known(fmt.Sprint(s.id)), Uptime: Known(at.Sub(s.started).Truncate(time.Second))},
+		Addr: "a", At: at, Server: Server{RunID: Known(strconv.Itoa(s.id)), Uptime: Known(at.Sub(s.started).Truncate(time.Second))},
 		Stats: Stats{Evicted: Known(s.evicted), Commands: Known(s.other)},
 	}
 }

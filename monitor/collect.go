@@ -53,13 +53,20 @@ func (m *Monitor) Collect(ctx context.Context) (Snapshot, error) {
 	views := make([]string, all) // CLUSTER NODES, by node
 	arrived := make([]bool, all)
 	var mu sync.Mutex
-	var wg sync.WaitGroup
+	waiting := all
+	done := make(chan struct{})
+	if all == 0 {
+		close(done)
+	}
 	one := func(i int, ask func() (Node, string)) {
-		wg.Go(func() {
+		m.late.Go(func() { // ends with the node's read, which ends within the timeout
 			node, view := ask()
 			mu.Lock()
 			defer mu.Unlock()
 			nodes[i], views[i], arrived[i] = node, view, true
+			if waiting--; waiting == 0 {
+				close(done)
+			}
 		})
 	}
 	for i, t := range targets {
@@ -68,11 +75,6 @@ func (m *Monitor) Collect(ctx context.Context) (Snapshot, error) {
 	for i, s := range m.opts.Sentinels {
 		one(len(targets)+i, func() (Node, string) { return m.sentinel(ctx, s, i), "" })
 	}
-	done := make(chan struct{})
-	m.late.Go(func() { // ends with the slowest node, whose reads end within the timeout
-		wg.Wait()
-		close(done)
-	})
 	select {
 	case <-done:
 	case <-ctx.Done():
@@ -295,7 +297,7 @@ func (b *batch) send(ctx context.Context) error {
 
 // info returns the fullest text that the server gave.
 func (b *batch) info() (string, error) {
-	err := error(redisRefusal("INFO may not be asked"))
+	err := error(refusalError("INFO may not be asked"))
 	for _, cmd := range []*redis.StringCmd{b.everything, b.plain} {
 		if cmd == nil {
 			continue
@@ -307,11 +309,11 @@ func (b *batch) info() (string, error) {
 	return "", err
 }
 
-// redisRefusal stands for a refusal of an earlier sample.
-type redisRefusal string
+// refusalError stands for a refusal of an earlier sample.
+type refusalError string
 
-func (r redisRefusal) Error() string { return "ERR " + string(r) }
-func (redisRefusal) RedisError()     {}
+func (r refusalError) Error() string { return "ERR " + string(r) }
+func (refusalError) RedisError()     {}
 
 // note records what was refused.
 func (b *batch) note() {

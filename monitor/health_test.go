@@ -58,23 +58,28 @@ func TestReadyReasons(t *testing.T) {
 	once := func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 }
 	for reason, prepare := range map[Reason]func(t *testing.T) (*redis.Client, HealthOptions){
 		ReasonOOM: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			s := redistest.NewServer(t, redistest.ServerOptions{Args: []string{"--maxmemory", "1", "--maxmemory-policy", "noeviction"}})
 			return s.Client(), HealthOptions{Probe: "probe"}
 		},
 		ReasonReadOnly: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			master := redistest.NewServer(t, redistest.ServerOptions{})
 			return redistest.NewReplica(t, master, redistest.ServerOptions{}).Client(), HealthOptions{Probe: "probe"}
 		},
 		ReasonNoReplicas: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			s := redistest.NewServer(t, redistest.ServerOptions{Args: []string{"--min-replicas-to-write", "1"}})
 			return s.Client(), HealthOptions{Probe: "probe"}
 		},
 		ReasonMisconf: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			s := redistest.NewServer(t, redistest.ServerOptions{Args: []string{"--save", "86400 100000", "--enable-protected-configs", "yes"}})
 			breakSaves(t, s.Client())
 			return s.Client(), HealthOptions{Probe: "probe"}
 		},
 		ReasonBusy: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			s := redistest.NewServer(t, redistest.ServerOptions{Args: []string{"--busy-reply-threshold", "1"}})
 			busy := s.Client()
 			go func() { _ = busy.Eval(context.Background(), "while true do end", nil).Err() }()
@@ -87,6 +92,7 @@ func TestReadyReasons(t *testing.T) {
 			return rdb, HealthOptions{}
 		},
 		ReasonLoading: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			s := redistest.NewServer(t, redistest.ServerOptions{Args: []string{
 				"--dbfilename", "dump.rdb", "--key-load-delay", "8000", "--loading-process-events-interval-bytes", "1024",
 			}})
@@ -103,6 +109,7 @@ func TestReadyReasons(t *testing.T) {
 			return s.Client(once), HealthOptions{}
 		},
 		ReasonMasterDown: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			master := redistest.NewServer(t, redistest.ServerOptions{})
 			replica := redistest.NewReplica(t, master, redistest.ServerOptions{})
 			rdb := replica.Client(once)
@@ -116,10 +123,12 @@ func TestReadyReasons(t *testing.T) {
 			return rdb, HealthOptions{}
 		},
 		ReasonNoAuth: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			s := redistest.NewServer(t, redistest.ServerOptions{Users: []string{"default on >geheim"}})
 			return s.Client(once, func(o *redis.Options) { o.Password = "falsch" }), HealthOptions{}
 		},
 		ReasonDenied: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			s := redistest.NewServer(t, redistest.ServerOptions{Users: []string{"u on >geheim ~app:* +@all"}})
 			rdb := s.Client(once, func(o *redis.Options) { o.Username, o.Password = "u", "geheim" })
 			code, _ := ready(t, newHealth(t, rdb, HealthOptions{Probe: "app:probe"}))
@@ -127,6 +136,7 @@ func TestReadyReasons(t *testing.T) {
 			return rdb, HealthOptions{Probe: "other"}
 		},
 		ReasonTimeout: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			s := redistest.NewServer(t, redistest.ServerOptions{})
 			rdb := s.Client(once)
 			require.NoError(t, rdb.Ping(t.Context()).Err())
@@ -134,6 +144,7 @@ func TestReadyReasons(t *testing.T) {
 			return rdb, HealthOptions{Timeout: 300 * time.Millisecond}
 		},
 		ReasonUnreachable: func(t *testing.T) (*redis.Client, HealthOptions) {
+			t.Helper()
 			s := redistest.NewServer(t, redistest.ServerOptions{})
 			rdb := s.Client(once)
 			require.NoError(t, rdb.Ping(t.Context()).Err())
@@ -224,7 +235,7 @@ func TestReadyCluster(t *testing.T) {
 	c := redistest.NewCluster(t)
 	ctx := t.Context()
 	rdb := c.Client()
-	h := newHealth(t, rdb, HealthOptions{Probe: "probe", Timeout: 20 * time.Second})
+	h := newHealth(t, rdb, HealthOptions{Probe: "probe", Timeout: 12 * time.Second})
 	code, report := ready(t, h)
 	require.Equal(t, http.StatusOK, code, "%+v", report)
 	require.Len(t, report.Checks, 3)

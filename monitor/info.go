@@ -57,11 +57,19 @@ func (f fields) int(name string) Value[int64] {
 
 // count is a number that is never negative: -1 is how Redis says "not yet".
 func (f fields) count(name string) Value[int64] {
-	v := f.int(name)
-	if v.v < 0 {
+	s, ok := f[name]
+	if !ok {
 		return Value[int64]{}
 	}
-	return v
+	return parseCount(s)
+}
+
+func parseCount(s string) Value[int64] {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return Value[int64]{}
+	}
+	return Known(n)
 }
 
 func (f fields) float(name string) Value[float64] {
@@ -101,22 +109,64 @@ func (f fields) is(name, text string) Value[bool] {
 
 // duration reads a whole number of units; -1 is not known, and so is what a Duration cannot hold.
 func (f fields) duration(name string, unit time.Duration) Value[time.Duration] {
-	n, ok := f.int(name).Get()
-	if !ok || n < 0 || n > math.MaxInt64/int64(unit) {
+	return durationOf(f.count(name), unit)
+}
+
+func durationOf(v Value[int64], unit time.Duration) Value[time.Duration] {
+	n, ok := v.Get()
+	if !ok || n > math.MaxInt64/int64(unit) {
 		return Value[time.Duration]{}
 	}
 	return Known(time.Duration(n) * unit)
 }
 
-// list reads "a=1,b=2" lines, as keyspace, commandstats and replicas have them. A part without "=" is left out.
-func parseList(s string) fields {
-	f := make(fields, 8)
-	for part := range strings.SplitSeq(s, ",") {
-		if name, value, ok := strings.Cut(part, "="); ok && name != "" {
-			f[name] = value
+// list is a line "a=1,b=2", as keyspace, commandstats and replicas have them. It is searched and not taken apart: a busy
+// server has hundreds of them in each sample.
+type list string
+
+func (l list) get(name string) (string, bool) {
+	for rest := string(l); rest != ""; {
+		part := rest
+		if i := strings.IndexByte(rest, ','); i >= 0 {
+			part, rest = rest[:i], rest[i+1:]
+		} else {
+			rest = ""
+		}
+		if len(part) > len(name) && part[len(name)] == '=' && part[:len(name)] == name {
+			return part[len(name)+1:], true
 		}
 	}
-	return f
+	return "", false
+}
+
+func (l list) text(name string) string {
+	s, _ := l.get(name)
+	return s
+}
+
+func (l list) count(name string) Value[int64] {
+	s, ok := l.get(name)
+	if !ok {
+		return Value[int64]{}
+	}
+	return parseCount(s)
+}
+
+func (l list) duration(name string, unit time.Duration) Value[time.Duration] {
+	return durationOf(l.count(name), unit)
+}
+
+// micros reads microseconds with decimals.
+func (l list) micros(name string) Value[time.Duration] {
+	s, ok := l.get(name)
+	if !ok {
+		return Value[time.Duration]{}
+	}
+	n, ok := parseFloat(s).Get()
+	if !ok || n < 0 || n > 1e15 {
+		return Value[time.Duration]{}
+	}
+	return Known(time.Duration(n * float64(time.Microsecond)))
 }
 
 // hasSection tells whether the reply has the header, at the beginning of a line.

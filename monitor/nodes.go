@@ -34,6 +34,7 @@ type source struct {
 	kept    []target
 	shards  map[string]*redis.Client // of a Ring, all that were ever seen
 	running chan struct{}            // closed when the search under way ends
+	began   time.Time                // of the search under way
 	failed  error                    // of the last search
 	wg      sync.WaitGroup
 }
@@ -130,7 +131,7 @@ func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout 
 	done := s.running
 	if done == nil {
 		done = make(chan struct{})
-		s.running = done
+		s.running, s.began = done, time.Now()
 		s.wg.Go(func() {
 			defer close(done)
 			search, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
@@ -148,13 +149,13 @@ func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout 
 			}
 		})
 	}
-	known := len(s.kept) > 0
+	known, left := len(s.kept) > 0, timeout/2-time.Since(s.began)
 	s.mu.Unlock()
 
 	patience := ctx
 	if known { // then there is an answer, and half of the time is left to ask the nodes
 		var cancel context.CancelFunc
-		patience, cancel = context.WithTimeout(ctx, timeout/2)
+		patience, cancel = context.WithTimeout(ctx, left) // who comes later to a search that hangs does not wait again
 		defer cancel()
 	}
 	var gaveUp error

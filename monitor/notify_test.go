@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,10 +83,10 @@ func (w *worker) start(t *testing.T) (end func()) {
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary()
-		works := false
+		var works atomic.Bool
 		w := newWorker(NotifierFunc(func(_ context.Context, alerts []Alert) error {
 			d.call(alerts)
-			if !works {
+			if !works.Load() {
 				return errors.New("receiver is away")
 			}
 			return nil
@@ -99,14 +101,14 @@ func TestBackoff(t *testing.T) {
 		assert.Len(t, d.reported(), 12)
 		assert.Equal(t, "monitor: notifier monitor.NotifierFunc: receiver is away", d.reported()[0])
 		w.add(firing("r", "b"), resolved("r", "a"), firing("s", "a"))
-		works = true
+		works.Store(true)
 		time.Sleep(10 * time.Minute)
 		assert.Equal(t, []string{"23m31s: r/a resolved, r/b firing, s/a firing"}, d.told()[12:])
-		works = false
+		works.Store(false)
 		w.add(firing("r", "c"))
 		time.Sleep(1500 * time.Millisecond)
 		assert.Equal(t, []string{"30m0s: r/c firing", "30m1s: r/c firing"}, d.told()[13:], "after a success the pauses begin anew")
-		works = true
+		works.Store(true)
 		end()
 	})
 }
@@ -134,7 +136,7 @@ func TestOthersAreNotDelayed(t *testing.T) {
 		}
 		for i := range 3 {
 			for _, w := range workers {
-				w.add(firing("r", fmt.Sprint(i)))
+				w.add(firing("r", strconv.Itoa(i)))
 			}
 			time.Sleep(time.Minute)
 		}
@@ -166,7 +168,7 @@ func TestQueueIsBounded(t *testing.T) {
 		w.add(firing("first", "a"))
 		synctest.Wait()
 		for i := range 300 {
-			w.add(firing(fmt.Sprint(i), "a"))
+			w.add(firing(strconv.Itoa(i), "a"))
 		}
 		w.add(resolved("299", "a"))
 		assert.Len(t, d.reported(), 44)
@@ -229,10 +231,10 @@ func TestFlush(t *testing.T) {
 	}
 }
 
-type slowDown time.Duration
+type slowDownError time.Duration
 
-func (slowDown) Error() string               { return "slow down" }
-func (s slowDown) RetryAfter() time.Duration { return time.Duration(s) }
+func (slowDownError) Error() string               { return "slow down" }
+func (s slowDownError) RetryAfter() time.Duration { return time.Duration(s) }
 
 // TestRetryAfter: a receiver may ask for a longer pause, up to 5 min.
 func TestRetryAfter(t *testing.T) {
@@ -242,7 +244,7 @@ func TestRetryAfter(t *testing.T) {
 		w := newWorker(NotifierFunc(func(_ context.Context, alerts []Alert) error {
 			d.call(alerts)
 			if n := len(d.told()); n <= len(asks) {
-				return fmt.Errorf("wrapped: %w", slowDown(asks[n-1]))
+				return fmt.Errorf("wrapped: %w", slowDownError(asks[n-1]))
 			}
 			return nil
 		}), d.report)

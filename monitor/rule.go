@@ -33,7 +33,7 @@ const (
 //
 // A rule holds for one node at a time. While nothing is known of the figure, such as the hit ratio of an idle server, the
 // rule's alert stays what it was: no data neither fires nor resolves.
-type Rule struct {
+type Rule struct { //nolint:recvcheck // it is a value to others, and too large to copy for each figure
 	Name      string   // unique among the rules
 	Severity  Severity // defaults to Warning
 	Metric    Metric

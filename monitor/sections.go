@@ -277,8 +277,8 @@ func parseReplication(f fields) Replication {
 		if !ok {
 			break // garbage may claim any number of them
 		}
-		part := parseList(text)
-		one := Replica{Addr: joinAddr(part["ip"], part["port"]), State: part["state"], Offset: part.count("offset"), Lag: part.duration("lag", time.Second)}
+		part := list(text)
+		one := Replica{Addr: joinAddr(part.text("ip"), part.text("port")), State: part.text("state"), Offset: part.count("offset"), Lag: part.duration("lag", time.Second)}
 		if own, ok := f.count("master_repl_offset").Get(); ok && one.Offset.ok {
 			one.Behind = Known(max(0, own-one.Offset.v))
 		}
@@ -311,33 +311,36 @@ func parseCPU(f fields) CPU {
 
 // parseLines reads the sections whose lines have names of their own: keyspace, commands and errors.
 func parseLines(f fields) (databases []Database, commands []Command, errs map[string]int64) {
-	var latencies map[string]fields
 	for name, text := range f {
-		switch {
-		case strings.HasPrefix(name, "cmdstat_"):
-			part := parseList(text)
-			commands = append(commands, Command{
-				Name: name[len("cmdstat_"):], Calls: part.count("calls"), Time: part.duration("usec", time.Microsecond),
-				Rejected: part.count("rejected_calls"), Failed: part.count("failed_calls"),
-			})
-		case strings.HasPrefix(name, "latency_percentiles_usec_"):
-			if latencies == nil {
-				latencies = map[string]fields{}
+		switch name[0] { // most names are none of these, and this runs over all of them
+		case 'c':
+			command, ok := strings.CutPrefix(name, "cmdstat_")
+			if !ok {
+				continue
 			}
-			latencies[name[len("latency_percentiles_usec_"):]] = parseList(text)
-		case strings.HasPrefix(name, "errorstat_"):
-			if n, ok := parseList(text).count("count").Get(); ok {
+			part, latency := list(text), list(f["latency_percentiles_usec_"+command])
+			commands = append(commands, Command{
+				Name: command, Calls: part.count("calls"), Time: part.duration("usec", time.Microsecond),
+				Rejected: part.count("rejected_calls"), Failed: part.count("failed_calls"),
+				P50: latency.micros("p50"), P99: latency.micros("p99"), P999: latency.micros("p99.9"),
+			})
+		case 'e':
+			code, ok := strings.CutPrefix(name, "errorstat_")
+			if !ok {
+				continue
+			}
+			if n, ok := list(text).count("count").Get(); ok {
 				if errs == nil {
 					errs = map[string]int64{}
 				}
-				errs[name[len("errorstat_"):]] = n
+				errs[code] = n
 			}
-		case strings.HasPrefix(name, "db"):
-			db, err := strconv.Atoi(name[len("db"):])
+		case 'd':
+			db, err := strconv.Atoi(strings.TrimPrefix(name, "db"))
 			if err != nil || db < 0 {
 				continue
 			}
-			part := parseList(text)
+			part := list(text)
 			one := Database{DB: db, Keys: part.count("keys"), Expires: part.count("expires")}
 			if ttl := part.duration("avg_ttl", time.Millisecond); ttl.v > 0 { // 0: none was looked at yet
 				one.AvgTTL = ttl
@@ -347,20 +350,7 @@ func parseLines(f fields) (databases []Database, commands []Command, errs map[st
 	}
 	slices.SortFunc(databases, func(a, b Database) int { return a.DB - b.DB })
 	slices.SortFunc(commands, func(a, b Command) int { return strings.Compare(a.Name, b.Name) })
-	for i := range commands {
-		part := latencies[commands[i].Name]
-		commands[i].P50, commands[i].P99, commands[i].P999 = micros(part, "p50"), micros(part, "p99"), micros(part, "p99.9")
-	}
 	return databases, commands, errs
-}
-
-// micros reads microseconds with decimals.
-func micros(f fields, name string) Value[time.Duration] {
-	n, ok := f.float(name).Get()
-	if !ok || n < 0 || n > 1e15 {
-		return Value[time.Duration]{}
-	}
-	return Known(time.Duration(n * float64(time.Microsecond)))
 }
 
 func parseCluster(info, cluster fields) Cluster {

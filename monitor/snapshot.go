@@ -18,7 +18,7 @@ type Snapshot struct {
 // server does not report, or that the user may not ask for, is absent; it is never 0 for want of an answer.
 //
 // A Node of a Snapshot is shared with the Monitor that made it: read it, do not change it.
-type Node struct {
+type Node struct { //nolint:recvcheck // it is a value to others, and too large to copy for ourselves
 	Addr string    `json:"addr"`         // as the client knows it; stable, so that alerts keep their node
 	ID   string    `json:"id,omitempty"` // in a cluster
 	Role string    `json:"role"`         // master, replica, sentinel; "" where it is not known
@@ -119,7 +119,7 @@ func (n Node) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
-func (n *Node) UnmarshalJSON(text []byte) error { //nolint:recvcheck // a Node is written as the value that it is, and read in place
+func (n *Node) UnmarshalJSON(text []byte) error {
 	var in jsonNode
 	if err := json.Unmarshal(text, &in); err != nil {
 		return err

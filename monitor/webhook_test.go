@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -113,7 +114,7 @@ func TestSlack(t *testing.T) {
 	]}`, body)
 	var many []Alert
 	for i := range 50 {
-		many = append(many, Alert{Rule: fmt.Sprint(i), Severity: Critical, State: Firing})
+		many = append(many, Alert{Rule: strconv.Itoa(i), Severity: Critical, State: Firing})
 	}
 	require.NoError(t, n.Notify(t.Context(), many))
 	var msg slackMessage
@@ -171,7 +172,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		})
 		n, err := Webhook(r.URL, WebhookOptions{Client: &http.Client{Timeout: time.Minute}})
 		require.NoError(t, err)
-		require.ErrorContains(t, n.Notify(t.Context(), someAlerts), fmt.Sprint(status))
+		require.ErrorContains(t, n.Notify(t.Context(), someAlerts), strconv.Itoa(status))
 	}
 	assert.Empty(t, other.got())
 }

@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/internal/redistest"
 	"github.com/larder-go/larder/pipeline"
-	"github.com/redis/go-redis/v9"
 )
 
 // The benchmarks set and read benchItems values of 100 bytes in one operation, on
@@ -26,6 +27,7 @@ func benchData() (keys []string, value string) {
 }
 
 func report(b *testing.B, items int) {
+	b.Helper()
 	b.ReportMetric(float64(items)*float64(b.N)/b.Elapsed().Seconds(), "items/s")
 }
 
@@ -70,7 +72,7 @@ func BenchmarkSet(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			chunks(b, keys, func(keys []string) error {
-				s := free.Get().(*slab)
+				s := free.Get().(*slab) //nolint:errcheck,forcetypeassert // see New
 				defer free.Put(s)
 				return s.set(ctx, rdb, keys, value)
 			})
@@ -105,6 +107,7 @@ func (s *slab) set(ctx context.Context, rdb *redis.Client, keys []string, value 
 
 // chunks calls send with chunks of 500 keys, by two workers.
 func chunks(b *testing.B, keys []string, send func(keys []string) error) {
+	b.Helper()
 	work := make(chan []string)
 	var wg sync.WaitGroup
 	for range 2 {

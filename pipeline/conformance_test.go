@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/internal/redistest"
 	"github.com/larder-go/larder/pipeline"
-	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/require"
 )
 
 // TestEverywhere is the main path on every kind of server and client.
@@ -28,7 +30,7 @@ func TestEverywhere(t *testing.T) {
 		want := map[string]product{}
 		keys := numbered(e.Namespace, 300)
 		for i, key := range keys {
-			want[key] = product{Name: fmt.Sprint(i), Price: i}
+			want[key] = product{Name: strconv.Itoa(i), Price: i}
 		}
 		report, err := pipeline.Set(ctx, b, func(yield func(string, product) bool) {
 			for _, key := range keys {
@@ -115,6 +117,7 @@ func TestCrossSlot(t *testing.T) {
 	redistest.On(t, []redistest.Kind{
 		redistest.KindStandalone, redistest.KindAutoPipeline, redistest.KindCluster, redistest.KindClusterAutoPipeline, redistest.KindRing,
 	}, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		ctx := t.Context()
 		b := batcher(t, e.Client, pipeline.Options{})
 		deltas := map[string]int64{e.Namespace + "a": 1, e.Namespace + "b": 1}
@@ -298,8 +301,8 @@ func TestContention(t *testing.T) {
 		for err := range errs {
 			require.NoError(t, err)
 		}
-		require.Equal(t, fmt.Sprint(1000-16*3*7), e.Client.Get(ctx, tag+"a").Val())
-		require.Equal(t, fmt.Sprint(16*3*7), e.Client.Get(ctx, tag+"b").Val())
+		require.Equal(t, strconv.Itoa(1000-16*3*7), e.Client.Get(ctx, tag+"a").Val())
+		require.Equal(t, strconv.Itoa(16*3*7), e.Client.Get(ctx, tag+"b").Val())
 	})
 }
 

@@ -5,9 +5,10 @@ import (
 	"iter"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/pipeline"
-	"github.com/redis/go-redis/v9"
 )
 
 // The names and signatures of the contract, held by the compiler.

@@ -13,8 +13,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/larder-go/larder/internal/once"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-go/larder/internal/once"
 )
 
 // DefaultTokenTTL is how long a token is remembered.
@@ -136,7 +137,7 @@ func (b *Batcher) Increment(ctx context.Context, deltas map[string]int64, opts C
 // One round trip, two the first time on a server; O(n), and the server does
 // nothing else meanwhile.
 func (b *Batcher) IncrementAtomic(ctx context.Context, deltas map[string]int64, opts CounterOptions) (map[string]int64, error) {
-	keys, opts, err := b.counters("increment atomic", deltas, opts)
+	keys, opts, err := b.counters(ctx, "increment atomic", deltas, opts)
 	if err != nil || len(keys) == 0 {
 		return map[string]int64{}, err
 	}
@@ -165,12 +166,12 @@ func (b *Batcher) IncrementOnce(ctx context.Context, token string, deltas map[st
 	if token == "" {
 		return map[string]int64{}, errNoToken
 	}
-	counters, opts, err := b.counters(op, deltas, opts)
+	counters, opts, err := b.counters(ctx, op, deltas, opts)
 	if err != nil || len(counters) == 0 {
 		return map[string]int64{}, err
 	}
 	key := b.tokenKey(counters[0], token)
-	if b.shape() == ring && tag(key) != tag(counters[0]) {
+	if b.shape(ctx) == ring && tag(key) != tag(counters[0]) {
 		return map[string]int64{}, fmt.Errorf("pipeline: %s %.200q: a token of this counter has no place on a Ring: %w", op, counters[0], ErrUnsupported)
 	}
 	if slices.Contains(counters, key) {
@@ -204,7 +205,7 @@ func (b *Batcher) IncrementOnce(ctx context.Context, token string, deltas map[st
 
 // counters checks what the atomic operations have in common, and returns the
 // keys in their order.
-func (b *Batcher) counters(op string, deltas map[string]int64, opts CounterOptions) ([]string, CounterOptions, error) {
+func (b *Batcher) counters(ctx context.Context, op string, deltas map[string]int64, opts CounterOptions) ([]string, CounterOptions, error) {
 	if err := b.ready(); err != nil {
 		return nil, opts, err
 	}
@@ -218,7 +219,7 @@ func (b *Batcher) counters(op string, deltas map[string]int64, opts CounterOptio
 			return nil, opts, fmt.Errorf("pipeline: %s %.200q: %w", op, key, err)
 		}
 	}
-	if err := b.together(keys); err != nil {
+	if err := b.together(ctx, keys); err != nil {
 		return nil, opts, fmt.Errorf("pipeline: %s: %w", op, err)
 	}
 	return keys, opts, nil
@@ -239,7 +240,7 @@ func withDeltas(args []any, keys []string, deltas map[string]int64) []any {
 func digest(keys []string, deltas map[string]int64) string {
 	h := sha256.New()
 	for _, key := range keys {
-		fmt.Fprintf(h, "%d:%s%d;", len(key), key, deltas[key])
+		_, _ = fmt.Fprintf(h, "%d:%s%d;", len(key), key, deltas[key]) // a hash takes everything
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

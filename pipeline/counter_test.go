@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larder-go/larder/pipeline"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/larder-go/larder/pipeline"
 )
 
 func TestCounterInput(t *testing.T) {

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/larder-go/larder/internal/once"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-go/larder/internal/once"
 )
 
 // Do sends the commands that fn queues, any mix of them, in chunks. Each command

@@ -8,10 +8,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/lardertest"
 	"github.com/larder-go/larder/pipeline"
-	"github.com/redis/go-redis/v9"
 )
 
 type Product struct {

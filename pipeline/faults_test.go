@@ -11,11 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/internal/redistest"
 	"github.com/larder-go/larder/pipeline"
-	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/require"
 )
 
 // operations are what is cut: each runs on keys that are new, or hold "old", and
@@ -419,6 +420,7 @@ func TestBrokenCluster(t *testing.T) {
 }
 
 func slotMoves(ctx context.Context, t *testing.T, c *redistest.Cluster) {
+	t.Helper()
 	rdb := c.Client()
 	b := batcher(t, rdb, pipeline.Options{Codec: codec.String, ChunkSize: 10})
 	tag := "moving"
@@ -517,6 +519,7 @@ func agree(ctx context.Context, masters []*redis.Client) bool {
 }
 
 func nodeKilled(ctx context.Context, t *testing.T, c *redistest.Cluster) {
+	t.Helper()
 	rdb := c.Client(func(o *redis.ClusterOptions) { o.ClusterStateReloadInterval, o.DialerRetries = time.Hour, 1 })
 	b := batcher(t, rdb, pipeline.Options{Codec: codec.String, ChunkSize: 20, Retries: -1})
 	victim := c.Masters()[2]

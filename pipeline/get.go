@@ -10,9 +10,10 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/internal/once"
-	"github.com/redis/go-redis/v9"
 )
 
 // Item is a key and its value.
@@ -229,8 +230,8 @@ func (b *Batcher) nextSize(size, bytes, n int) int {
 // reader reads windows.
 type reader[T any] struct {
 	b      *Batcher
-	ctx    context.Context
-	router router // of the caller's goroutine
+	ctx    context.Context //nolint:containedctx // it lives as long as one call
+	router router          // of the caller's goroutine
 }
 
 func (r *reader[T]) nodes() int { return len(r.router.nodes) }
@@ -383,7 +384,7 @@ func (r *reader[T]) mget(w *window[T], open []int, buf *replyBuffer) bool {
 
 // mgetClient returns the client for an MGET of keys, nil if there is none.
 func (r *reader[T]) mgetClient(w *window[T], open []int) redis.UniversalClient {
-	switch r.b.shape() {
+	switch r.b.shape(r.ctx) {
 	case single:
 		if !r.b.noMGET.Load() {
 			return r.b.rdb

@@ -48,7 +48,7 @@ func (b *Batcher) each(ctx context.Context, op string, keys []string, command fu
 	r := b.newRun(ctx, op)
 	r.again = true
 	r.judge = func(cmd redis.Cmder, tried bool) verdict {
-		if n, ok := cmd.(*redis.IntCmd); ok && n.Val() == 0 && !(gone && tried) {
+		if n, ok := cmd.(*redis.IntCmd); ok && n.Val() == 0 && (!gone || !tried) {
 			return missing
 		}
 		return applied

@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larder-go/larder/internal/redistest"
-	"github.com/larder-go/larder/pipeline"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/larder-go/larder/internal/redistest"
+	"github.com/larder-go/larder/pipeline"
 )
 
 func TestMain(m *testing.M) {
@@ -164,6 +165,7 @@ func (r *rig) warm(t testing.TB) {
 
 // fresh is a prefix for keys that nobody else has.
 func fresh(t testing.TB) string {
+	t.Helper()
 	return fmt.Sprintf("%s-%x", t.Name(), serial.Add(1)<<32|time.Now().UnixNano()&0xffffffff)
 }
 

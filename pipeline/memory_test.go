@@ -6,11 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/internal/redistest"
 	"github.com/larder-go/larder/pipeline"
-	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/require"
 )
 
 // TestConstantMemory streams a million items through, and looks at the heap.

@@ -10,11 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/internal/redistest"
 	"github.com/larder-go/larder/pipeline"
-	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/require"
 )
 
 // model is the oracle: what the server must hold.
@@ -176,7 +177,7 @@ func (m *model) atomic(ctx context.Context) {
 
 func (m *model) token(ctx context.Context) {
 	deltas := m.deltas(true)
-	token := fmt.Sprint(m.step)
+	token := strconv.Itoa(m.step)
 	var first map[string]int64
 	for range 2 {
 		values, err := m.b.IncrementOnce(ctx, token, deltas, pipeline.CounterOptions{})

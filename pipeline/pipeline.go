@@ -10,8 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/larder-go/larder/codec"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-go/larder/codec"
 )
 
 // The defaults of [Options].
@@ -147,7 +148,7 @@ const (
 // what hides its client (an AutoPipeliner, a wrapper) is asked, with a context
 // that has ended, to watch keys of several slots, which clients of several nodes
 // refuse before they look at the context.
-func (b *Batcher) shape() form {
+func (b *Batcher) shape(ctx context.Context) form {
 	if f := form(b.form.Load()); f != unseen {
 		return f
 	}
@@ -159,7 +160,7 @@ func (b *Batcher) shape() form {
 	case *redis.Ring:
 		f = ring
 	default:
-		ended, cancel := context.WithCancel(context.Background())
+		ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		cancel()
 		err := b.rdb.Watch(ended, func(*redis.Tx) error { return nil },
 			"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p")

@@ -8,15 +8,18 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/larder-go/larder/codec"
-	"github.com/larder-go/larder/pipeline"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/larder-go/larder/codec"
+	"github.com/larder-go/larder/pipeline"
 )
 
 // mini returns a client of a miniredis of the test's own.
@@ -268,7 +271,7 @@ func TestEmpty(t *testing.T) {
 	got, err := pipeline.Get[int](ctx, b)
 	require.NoError(t, err)
 	require.Empty(t, got)
-	for range pipeline.GetSeq[int](ctx, b, nil) {
+	for range pipeline.GetSeq[int](ctx, b, nil) { //nolint:errcheck // it yields nothing
 		t.Fatal("no key was given")
 	}
 	_, err = b.Delete(ctx)
@@ -389,7 +392,7 @@ func TestRoundTrips(t *testing.T) {
 	big := strings.Repeat("x", 1000)
 	_, err = pipeline.Set(ctx, b, func(yield func(string, string) bool) {
 		for i := range 7 {
-			if !yield(fmt.Sprint(i), big) {
+			if !yield(strconv.Itoa(i), big) {
 				return
 			}
 		}
@@ -445,12 +448,12 @@ func TestGetSeq(t *testing.T) {
 	seq := pipeline.GetSeq[int](ctx, b, slices.Values(asked))
 	for item, err := range seq {
 		require.Equal(t, asked[at], item.Key)
-		switch {
-		case item.Key == "k000500" || item.Key == "":
+		switch item.Key {
+		case "k000500", "":
 			require.Error(t, err)
 			require.False(t, item.Found)
 			bad++
-		case item.Key == "none":
+		case "none":
 			require.NoError(t, err)
 			require.False(t, item.Found)
 		default:
@@ -466,12 +469,43 @@ func TestGetSeq(t *testing.T) {
 		require.ErrorContains(t, err, "once")
 	}
 	n := 0
-	for range pipeline.GetSeq[int](ctx, b, slices.Values(keys)) {
+	for _, err := range pipeline.GetSeq[int](ctx, b, slices.Values(keys)) {
+		require.NoError(t, err)
 		if n++; n == 10 {
 			break
 		}
 	}
 	require.Equal(t, 10, n)
+}
+
+// TestNoGoroutineOutlives: neither a sequence that is left early nor a context that
+// ends leaves one behind.
+func TestNoGoroutineOutlives(t *testing.T) {
+	rdb, _ := mini(t)
+	b := batcher(t, rdb, pipeline.Options{ChunkSize: 10})
+	ctx, cancel := context.WithCancel(t.Context())
+	keys := numbered("k", 500)
+	_, err := pipeline.Set(ctx, b, pairs(keys...), pipeline.SetOptions{})
+	require.NoError(t, err)
+	before := goleak.IgnoreCurrent()
+	for item, err := range pipeline.GetSeq[int](ctx, b, slices.Values(keys)) {
+		require.NoError(t, err)
+		if item.Value == 3 {
+			break
+		}
+	}
+	require.Panics(t, func() {
+		_, _ = pipeline.Set(ctx, b, func(yield func(string, int) bool) {
+			for _, key := range keys {
+				yield(key, 1)
+			}
+			panic("the sequence breaks")
+		}, pipeline.SetOptions{})
+	})
+	cancel()
+	_, err = pipeline.Set(ctx, b, pairs(keys...), pipeline.SetOptions{})
+	require.Error(t, err)
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/alicebob/miniredis/v2/server.(*Server).servePeer"))
 }
 
 func TestBatchError(t *testing.T) {

@@ -11,8 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/larder-go/larder/internal/once"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-go/larder/internal/once"
 )
 
 // run is one call: it takes items, gathers them in chunks, a row of chunks for
@@ -23,7 +24,7 @@ import (
 // again when it is done, so it is bounded by the chunks in flight.
 type run struct {
 	b     *Batcher
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // it lives as long as one call
 	begun time.Time
 	op    string
 
@@ -144,7 +145,7 @@ func (r *run) store() {
 		r.prune(g)
 		for _, c := range g.free {
 			c.group, c.done = nil, nil
-			clear(c.slab) // they hold the context
+			clear(c.slab[:cap(c.slab)]) // they hold the context
 			clear(c.after[:cap(c.after)])
 			r.b.chunks.Put(c)
 		}
@@ -173,7 +174,7 @@ func (c *chunk) reset() {
 	clear(c.cmds)
 	clear(c.args)
 	c.index, c.keys, c.vals, c.ttls = c.index[:0], c.keys[:0], c.vals[:0], c.ttls[:0]
-	c.cmds, c.args = c.cmds[:0], c.args[:0]
+	c.cmds, c.args, c.slab = c.cmds[:0], c.args[:0], c.slab[:0]
 	c.bytes = 0
 	c.after = c.after[:0]
 	c.seen.reset()
@@ -253,7 +254,14 @@ func (r *run) send(c *chunk) {
 		return
 	}
 	r.build(c)
-	outcomes := r.exec(c)
+	outcomes := r.first(c)
+	if outcomes == nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.report.Attempts = max(r.report.Attempts, 1)
+		r.report.Applied += len(c.keys)
+		return
+	}
 	attempts := 1
 	if clean(outcomes) {
 		r.tally(c, attempts, func(int) (Outcome, bool) { return Applied, false })
@@ -283,6 +291,20 @@ func (r *run) send(c *chunk) {
 		}
 		return o, s.tried
 	})
+}
+
+// first sends a chunk for the first time. It returns nil if all of it was applied.
+func (r *run) first(c *chunk) []once.Outcome {
+	if len(c.slab) == 0 {
+		return r.exec(c)
+	}
+	outcomes := c.batch.ExecStatus(r.ctx, r.b.rdb, c.slab)
+	if outcomes != nil {
+		for i := range c.slab {
+			c.cmds = append(c.cmds, &c.slab[i])
+		}
+	}
+	return outcomes
 }
 
 // exec sends the commands of a chunk once. A ClusterClient refuses a whole batch,

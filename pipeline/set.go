@@ -10,9 +10,10 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/larder-go/larder/codec"
 	"github.com/larder-go/larder/internal/once"
-	"github.com/redis/go-redis/v9"
 )
 
 // Mode says when [Set] stores an item.
@@ -139,15 +140,19 @@ func addItem[T any](r *run, index int, key string, value T, opts SetOptions) {
 			return
 		}
 	}
-	data, err := marshal(r.b.opts.Codec, value)
-	if err != nil {
-		r.refuse(index, key, err)
-		return
+	text, ok := any(value).(string)
+	if !ok || r.b.opts.Codec != codec.String { // of which a string is its own encoding
+		data, err := marshal(r.b.opts.Codec, value)
+		if err != nil {
+			r.refuse(index, key, err)
+			return
+		}
+		text = unsafe.String(unsafe.SliceData(data), len(data)) // nobody writes to it any more
 	}
-	c := r.take(key, len(key)+len(data)+overhead)
+	c := r.take(key, len(key)+len(text)+overhead)
 	c.index = append(c.index, index)
 	c.keys = append(c.keys, key)
-	c.vals = append(c.vals, unsafe.String(unsafe.SliceData(data), len(data))) // nobody writes to it any more
+	c.vals = append(c.vals, text)
 	if opts.TTLs != nil || opts.Jitter > 0 && ttl > 0 {
 		ms := int64(0)
 		if ttl > 0 {
@@ -202,7 +207,6 @@ func setCommands(ctx context.Context, opts SetOptions) func(*chunk) {
 		if cap(c.slab) < n {
 			c.slab = make([]once.Status, n)
 			c.args = make([]any, 0, 7*n)
-			c.cmds = make([]redis.Cmder, 0, n)
 		}
 		c.slab = c.slab[:n]
 		for i := range n {
@@ -216,7 +220,6 @@ func setCommands(ctx context.Context, opts SetOptions) func(*chunk) {
 			}
 			c.args = append(c.args, tail...)
 			c.slab[i].Init(ctx, c.args[from:len(c.args):len(c.args)])
-			c.cmds = append(c.cmds, &c.slab[i])
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -48,8 +49,8 @@ var crcTable = func() (table [256]uint16) {
 
 // together says whether keys can be used in one command, and names two that
 // cannot.
-func (b *Batcher) together(keys []string) error {
-	f := b.shape()
+func (b *Batcher) together(ctx context.Context, keys []string) error {
+	f := b.shape(ctx)
 	if len(keys) < 2 || f == single && !b.opts.StrictSlots {
 		return nil
 	}

@@ -8,8 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/larder-go/larder/internal/once"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-go/larder/internal/once"
 )
 
 // conflictRetries is how often a transaction is tried again at least, because of
@@ -61,7 +62,7 @@ func (b *Batcher) Transact(ctx context.Context, fn func(tx *Tx) error, keys ...s
 	case slices.Contains(keys, ""):
 		return fmt.Errorf("pipeline: transact: %w", errEmptyKey)
 	}
-	if err := b.together(keys); err != nil {
+	if err := b.together(ctx, keys); err != nil {
 		return fmt.Errorf("pipeline: transact: %w", err)
 	}
 	tries := 1 + max(b.opts.Retries, conflictRetries)
@@ -110,7 +111,7 @@ func (b *Batcher) attempt(ctx context.Context, fn func(tx *Tx) error, keys []str
 			return errStop
 		}
 		cmds := tx.queue.Cmds()
-		if inner = b.checkQueue(keys, cmds); inner != nil {
+		if inner = b.checkQueue(ctx, keys, cmds); inner != nil {
 			return errStop
 		}
 		if len(cmds) == 0 {
@@ -136,7 +137,7 @@ func (b *Batcher) attempt(ctx context.Context, fn func(tx *Tx) error, keys []str
 var errStop = errors.New("pipeline: stop")
 
 // checkQueue refuses what cannot be executed together with keys.
-func (b *Batcher) checkQueue(keys []string, cmds []redis.Cmder) error {
+func (b *Batcher) checkQueue(ctx context.Context, keys []string, cmds []redis.Cmder) error {
 	all := keys[:1:1]
 	for i, cmd := range cmds {
 		if err := refused(cmd); err != nil {
@@ -147,7 +148,7 @@ func (b *Batcher) checkQueue(keys []string, cmds []redis.Cmder) error {
 		}
 		all = append(all, keysOf(cmd)...)
 	}
-	return b.together(all)
+	return b.together(ctx, all)
 }
 
 // commit executes cmds on the connection that watches.

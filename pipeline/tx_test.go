@@ -6,9 +6,10 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/larder-go/larder/pipeline"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/larder-go/larder/pipeline"
 )
 
 func TestDo(t *testing.T) {
@@ -26,8 +27,8 @@ func TestDo(t *testing.T) {
 		get = p.Get(ctx, "k")
 		p.Set(ctx, "bad", make(chan int), 0)
 		p.BLPop(ctx, 0, "list")
-		p.Process(ctx, redis.NewCmd(ctx, "xreadgroup", "group", "block", "c", "streams", "s", ">"))
-		p.Process(ctx, redis.NewCmd(ctx, "xread", "block", 0, "streams", "s", "0"))
+		_ = p.Process(ctx, redis.NewCmd(ctx, "xreadgroup", "group", "block", "c", "streams", "s", ">"))
+		_ = p.Process(ctx, redis.NewCmd(ctx, "xread", "block", 0, "streams", "s", "0"))
 		last = p.Get(ctx, "k")
 		_, err := p.Exec(ctx)
 		require.ErrorIs(t, err, pipeline.ErrUnsupported)
@@ -91,7 +92,7 @@ func TestTransact(t *testing.T) {
 	disturb := func(queue bool) error {
 		return b.Transact(ctx, func(tx *pipeline.Tx) error {
 			runs++
-			m.Set("a", strconv.Itoa(runs))
+			_ = m.Set("a", strconv.Itoa(runs))
 			if queue {
 				tx.Queue().Set(ctx, "b", "x", 0)
 			}
@@ -104,7 +105,7 @@ func TestTransact(t *testing.T) {
 	require.Equal(t, "70", bb)
 	once := batcher(t, rdb, pipeline.Options{Retries: -1})
 	runs = 0
-	require.ErrorIs(t, once.Transact(ctx, func(*pipeline.Tx) error { runs++; m.Set("a", "y"+strconv.Itoa(runs)); return nil }, "a"), pipeline.ErrConflict)
+	require.ErrorIs(t, once.Transact(ctx, func(*pipeline.Tx) error { runs++; _ = m.Set("a", "y"+strconv.Itoa(runs)); return nil }, "a"), pipeline.ErrConflict)
 	require.Equal(t, 1, runs)
 
 	// Redis undoes nothing.

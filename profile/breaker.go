@@ -86,7 +86,7 @@ func (s *Store[T]) allow(ctx context.Context, id, key string) error {
 		ctx := context.WithoutCancel(ctx)
 		go func() {
 			defer b.probeEnded()
-			limited, cancel := context.WithTimeout(ctx, s.budget)
+			limited, cancel := context.WithTimeout(ctx, s.opts.RedisTimeout)
 			defer cancel()
 			err := s.rdb.HMGet(limited, key, metaField, leaseField).Err()
 			if err != nil && isDown(err) {

@@ -34,7 +34,7 @@ func child() {
 		return
 	}
 	s, err := profile.New(rdb, profile.Options[user]{
-		Namespace: os.Getenv(childSpace), LoadTimeout: timeout, OnRedisError: profile.FailClosed,
+		Namespace: os.Getenv(childSpace), LoadTimeout: timeout, RedisTimeout: time.Minute, OnRedisError: profile.FailClosed,
 		Load: func(context.Context, string) (user, error) {
 			fmt.Println("loading")
 			_, err := in.ReadString('\n')
@@ -45,7 +45,6 @@ func child() {
 		fmt.Println(err)
 		return
 	}
-	s.SetBudget(time.Minute)
 	u, err := s.Get(context.Background(), "id")
 	fmt.Println("got", u.Name, err)
 }

@@ -17,7 +17,7 @@ var (
 		Load:        func(context.Context, string) (user, error) { return user{}, nil },
 		LoadMany:    func(context.Context, []string) (map[string]user, error) { return nil, nil },
 		LoadTimeout: time.Duration(0), NegativeTTL: time.Duration(0), RefreshAhead: float64(0), StaleOnError: time.Duration(0),
-		OnRedisError: profile.FailOpen, Codec: codec.Msgpack, SchemaVersion: int(0), ReadYourWrites: false,
+		RedisTimeout: time.Duration(0), OnRedisError: profile.FailOpen, Codec: codec.Msgpack, SchemaVersion: int(0), ReadYourWrites: false,
 		Hooks: profile.Hooks{
 			Hit: func(string) {}, Miss: func(string) {}, Negative: func(string) {}, Stale: func(string, error) {}, LeaseLost: func(string) {},
 			Load: func(string, time.Duration, error) {}, Refresh: func(string) {}, Error: func(string, string, error) {},

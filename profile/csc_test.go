@@ -66,7 +66,7 @@ func TestReadYourWrites(t *testing.T) {
 	ctx := t.Context()
 	for _, on := range []bool{false, true} {
 		rdb := server.Client()
-		frozen := &deafCache{kept: map[string]map[string]string{}}
+		frozen := &deafCache{kept: map[string][]byte{}}
 		rdb.AddHook(frozen)
 		s := newStore(t, rdb, profile.Options[row]{ReadYourWrites: on})
 		require.NoError(t, newStore(t, server.Client(), profile.Options[row]{}).Set(ctx, "x", row{N: 1}))

@@ -1,11 +1,6 @@
 package profile
 
-import "time"
-
 // What tests of the outside need to see or set.
-
-// SetBudget sets how long a read waits for Redis before it takes it for dead.
-func (s *Store[T]) SetBudget(d time.Duration) { s.budget = d }
 
 // Flights is how many loads are under way in this process.
 func (s *Store[T]) Flights() int {
@@ -37,5 +32,12 @@ var (
 		m, ok := parseMeta(text)
 		return m.String(), ok
 	}
-	ProbeEvery = probeEvery
+	ParseRaw = func(raw []byte) (map[string]string, bool) {
+		h, ok := parseRaw(raw)
+		m := map[string]string{}
+		for _, p := range h {
+			m[p.name] = p.text
+		}
+		return m, ok
+	}
 )

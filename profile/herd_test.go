@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -101,7 +102,7 @@ func TestTwoProcesses(t *testing.T) {
 	server := redistest.StandaloneServer(t)
 	rdb := redistest.Standalone(t)
 	var c counter
-	space := "TestTwoProcesses-" + fmt.Sprint(time.Now().UnixNano())
+	space := "TestTwoProcesses-" + strconv.FormatInt(time.Now().UnixNano(), 36)
 	s := closed(t, rdb, profile.Options[user]{
 		Namespace: space, Hooks: c.hooks(), LoadTimeout: time.Minute,
 		Load: func(context.Context, string) (user, error) { return user{Name: "parent"}, nil },
@@ -136,7 +137,7 @@ func TestHolderKilled(t *testing.T) {
 	server := redistest.StandaloneServer(t)
 	rdb := redistest.Standalone(t)
 	var c counter
-	space := "TestHolderKilled-" + fmt.Sprint(time.Now().UnixNano())
+	space := "TestHolderKilled-" + strconv.FormatInt(time.Now().UnixNano(), 36)
 	s := closed(t, rdb, profile.Options[user]{
 		Namespace: space, Hooks: c.hooks(), LoadTimeout: time.Minute,
 		Load: func(context.Context, string) (user, error) { return user{Name: "parent"}, nil },
@@ -310,7 +311,7 @@ func TestManyAndOneLoad(t *testing.T) {
 	t.Run("one call", func(t *testing.T) {
 		var calls [][]string
 		s := closed(t, redistest.Standalone(t), profile.Options[user]{
-			Namespace: "TestManyAndOneLoad-" + fmt.Sprint(time.Now().UnixNano()),
+			Namespace: "TestManyAndOneLoad-" + strconv.FormatInt(time.Now().UnixNano(), 36),
 			LoadMany: func(_ context.Context, ids []string) (map[string]user, error) {
 				calls = append(calls, append([]string(nil), ids...))
 				found := map[string]user{}

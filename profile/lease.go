@@ -65,7 +65,8 @@ const (
 // process holds the lease, j names it; where the object has changed since, j is what it is now.
 func (s *Store[T]) join(ctx context.Context, id, key string, j *judged[T], w *waits) (*flight, standing, error) {
 	if s.held(j, time.Now()) && !w.over(j.lease.token, s.leaseTime()) {
-		return s.holder(id, j.lease.token)
+		f, how := s.holder(id, j.lease.token)
+		return f, how, nil
 	}
 	lost := ""
 	for try := 0; ; try++ {
@@ -89,18 +90,19 @@ func (s *Store[T]) join(ctx context.Context, id, key string, j *judged[T], w *wa
 		s.flights.cancel(t.flight)
 		if holder != "" {
 			j.lease.token = holder
-			return s.holder(id, holder)
+			f, how := s.holder(id, holder)
+			return f, how, nil
 		}
 		*j = s.judge(now, time.Now())
 		return nil, changed, nil
 	}
 }
 
-func (s *Store[T]) holder(id, token string) (*flight, standing, error) {
+func (s *Store[T]) holder(id, token string) (*flight, standing) {
 	if f := s.flights.find(flightKey{id: id, token: token}); f != nil {
-		return f, joined, nil
+		return f, joined
 	}
-	return nil, waiting, nil
+	return nil, waiting
 }
 
 // take asks for the lease once. Behind an abandoned call whose answer comes late the lease is given back.
@@ -116,7 +118,7 @@ func (s *Store[T]) take(ctx context.Context, t *taking, seen string) (taken bool
 			}
 		}
 	}
-	reply, err := bounded(ctx, s.budget, s.direct, late, func(ctx context.Context) (any, error) {
+	reply, err := bounded(ctx, s.opts.RedisTimeout, s.direct, late, func(ctx context.Context) (any, error) {
 		return leaseScript.Run(ctx, s.rdb, []string{t.key}, s.leaseArgs(t, seen, began)...)
 	})
 	s.observe(ctx, t.key, began, err)
@@ -132,7 +134,7 @@ func (s *Store[T]) release(ctx context.Context, id, key, token string) {
 	if err := s.allow(ctx, id, key); err != nil {
 		return // it runs out by itself
 	}
-	_, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) (any, error) {
+	_, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (any, error) {
 		return releaseScript.Run(ctx, s.rdb, []string{key}, token)
 	})
 	s.observe(ctx, key, began, err)
@@ -148,7 +150,7 @@ type waits struct {
 	since  time.Time
 }
 
-func newWaits() *waits { return &waits{next: 2 * time.Millisecond} }
+func newWaits() waits { return waits{next: 2 * time.Millisecond} }
 
 // over says whether the reader has waited for that holder for longer than a lease lasts. What it reads may deceive it then
 // (some fields of a hash do not tell whether the lease is alone), and the script that takes leases is asked.
@@ -176,7 +178,7 @@ func (s *Store[T]) awaitHolder(ctx context.Context, key string, j *judged[T], w 
 		if w.over(holder, s.leaseTime()) {
 			return nil
 		}
-		got, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) ([]any, error) {
+		got, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]any, error) {
 			return s.rdb.HMGet(ctx, key, metaField, leaseField).Result()
 		})
 		if err != nil || len(got) != 2 {

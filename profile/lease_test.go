@@ -20,8 +20,9 @@ import (
 
 // row is what the model database holds: n grows with each write.
 type row struct {
-	N    int64
-	Note *string
+	N     int64
+	Bumps int64
+	Note  *string
 }
 
 // writes are the ways to tell the cache that an object has become n, of which the one before was n-1.
@@ -93,7 +94,7 @@ func TestFillsNeverOutliveWrites(t *testing.T) {
 					case "refreshed":
 						require.NoError(t, reader.Set(ctx, id, row{N: 1}))
 					case "expired":
-						require.NoError(t, e.Client.HSet(ctx, reader.Key(id), "n", "1", "@meta", "1 v 0 t0 1 2 3 note").Err())
+						require.NoError(t, e.Client.HSet(ctx, reader.Key(id), "n", "1", "bumps", "0", "@meta", "1 v 0 t0 1 2 3 note").Err())
 						require.NoError(t, e.Client.PExpire(ctx, reader.Key(id), time.Hour).Err())
 					}
 					done := make(chan error, 1)

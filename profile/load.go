@@ -148,10 +148,11 @@ func (s *Store[T]) guard(fn func() error) error {
 
 // hash is the entry as a reader finds it.
 func (e *entry) hash() hash {
-	h := make(hash, len(e.pairs)/2)
+	h := make(hash, 0, len(e.pairs)/2)
 	for i := 0; i+1 < len(e.pairs); i += 2 {
 		name, _ := e.pairs[i].(string)
-		h[name], _ = e.pairs[i+1].(string)
+		text, _ := e.pairs[i+1].(string)
+		h = append(h, pair{name, text})
 	}
 	return h
 }
@@ -197,7 +198,7 @@ func (s *Store[T]) store(ctx context.Context, fills []fill, now time.Time) {
 	began := time.Now()
 	if len(asked) == 1 {
 		f := &asked[0]
-		reply, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) (any, error) {
+		reply, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (any, error) {
 			if f.release {
 				return releaseScript.Run(ctx, s.rdb, []string{f.key}, f.flight.key.token)
 			}
@@ -206,7 +207,7 @@ func (s *Store[T]) store(ctx context.Context, fills []fill, now time.Time) {
 		s.settle(ctx, f, reply, err, began)
 		return
 	}
-	cmds, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) ([]redis.Cmder, error) {
+	cmds, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]redis.Cmder, error) {
 		cmds := make([]redis.Cmder, len(asked))
 		for i := range asked {
 			cmds[i] = asked[i].cmd(ctx, now)

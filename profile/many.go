@@ -28,10 +28,13 @@ func (s *Store[T]) GetMany(ctx context.Context, ids ...string) (map[string]T, er
 	}
 	m := many[T]{s: s, out: out, errs: map[string]error{}}
 	seen := make(map[string]bool, len(ids))
+	all := make([]wanted[T], 0, len(ids))
+	m.pending = make([]*wanted[T], 0, len(ids))
 	for _, id := range ids {
 		if !seen[id] {
 			seen[id] = true
-			m.pending = append(m.pending, &wanted[T]{id: id, key: s.key(id), waits: newWaits()})
+			all = append(all, wanted[T]{id: id, key: s.key(id), waits: newWaits()})
+			m.pending = append(m.pending, &all[len(all)-1]) // which does not move: there is room for all
 		}
 	}
 	for round := 0; len(m.pending) > 0; round++ {
@@ -45,7 +48,7 @@ type wanted[T any] struct {
 	id, key string
 	judged  judged[T]
 	missed  bool
-	waits   *waits
+	waits   waits
 	taking  taking
 }
 
@@ -100,7 +103,7 @@ func (m *many[T]) round(ctx context.Context, last bool) {
 		case last:
 			open = append(open, w)
 		case s.held(&w.judged, time.Now()) && !w.waits.over(token, s.leaseTime()):
-			if f, standing, _ := s.holder(w.id, token); standing == joined {
+			if f, standing := s.holder(w.id, token); standing == joined {
 				join = append(join, waiter[T]{w, f, true})
 			} else {
 				wait = append(wait, w)
@@ -123,7 +126,7 @@ func (m *many[T]) round(ctx context.Context, last bool) {
 			join = append(join, waiter[T]{w, w.taking.flight, true})
 		case r.holder != "":
 			w.judged.lease.token = r.holder
-			if f, standing, _ := s.holder(w.id, r.holder); standing == joined {
+			if f, standing := s.holder(w.id, r.holder); standing == joined {
 				join = append(join, waiter[T]{w, f, true})
 			} else {
 				wait = append(wait, w)
@@ -241,7 +244,7 @@ func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []re
 		return
 	}
 	began := time.Now()
-	got, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) ([]readResult, error) {
+	got, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]readResult, error) {
 		got := make([]readResult, len(asked))
 		if s.opts.Sliding {
 			cmds := make([]redis.Cmder, len(asked))
@@ -259,18 +262,30 @@ func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []re
 			return got, nil
 		}
 		pipe := s.rdb.Pipeline()
-		cmds := make([]*redis.MapStringStringCmd, len(asked))
+		cmds := make([]*redis.RawCmd, len(asked))
 		for k, i := range asked {
-			cmds[k] = pipe.HGetAll(ctx, all[i].key)
+			cmds[k] = newRaw(ctx, all[i].key)
+			_ = pipe.Process(ctx, cmds[k]) // queues only
 		}
 		_, err := pipe.Exec(ctx)
+		var again []int // those whose reply is no hash
 		for k, cmd := range cmds {
-			got[k].hash, got[k].err = cmd.Val(), cmd.Err()
-			// A greeting that is refused fails the pipeline and none of its commands; a hash that was not read looks
-			// like one that is not there.
-			if err != nil && got[k].err == nil && len(got[k].hash) == 0 && once.Code(err) != "WRONGTYPE" {
-				got[k].err = err
+			var ok bool
+			// A greeting that is refused fails the pipeline and none of its commands.
+			if got[k].err = cmd.Err(); got[k].err != nil {
+				continue
 			}
+			if got[k].hash, ok = parseRaw(cmd.Val()); ok {
+				continue
+			}
+			if len(cmd.Val()) == 0 && err != nil {
+				got[k].err = err
+				continue
+			}
+			again = append(again, k)
+		}
+		if len(again) > 0 {
+			s.readAgain(ctx, all, asked, again, got)
 		}
 		return got, nil
 	})
@@ -282,6 +297,23 @@ func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []re
 		}
 		s.observe(ctx, all[i].key, began, results[i].err)
 		results[i].err = s.replied(results[i].err)
+	}
+}
+
+// readAgain reads in the ordinary way, which follows redirections and makes errors of error replies.
+func (s *Store[T]) readAgain(ctx context.Context, all []*wanted[T], asked, again []int, got []readResult) {
+	pipe := s.rdb.Pipeline()
+	cmds := make([]*redis.MapStringStringCmd, len(again))
+	for n, k := range again {
+		cmds[n] = pipe.HGetAll(ctx, all[asked[k]].key)
+	}
+	_, err := pipe.Exec(ctx)
+	for n, k := range again {
+		got[k].hash, got[k].err = ordinary(cmds[n].Result())
+		// A hash that was not read looks like one that is not there.
+		if err != nil && got[k].err == nil && len(got[k].hash) == 0 && once.Code(err) != "WRONGTYPE" {
+			got[k].err = err
+		}
 	}
 }
 
@@ -377,7 +409,7 @@ func (s *Store[T]) takeBatch(ctx context.Context, all []*wanted[T]) []takeResult
 			}
 		}
 	}
-	cmds, err := bounded(ctx, s.budget, s.direct, late, exec)
+	cmds, err := bounded(ctx, s.opts.RedisTimeout, s.direct, late, exec)
 	for k, i := range asked {
 		r := &results[i]
 		if r.err = err; err == nil {

@@ -40,7 +40,7 @@ func (s *Store[T]) modify(ctx context.Context, id string, fn func(*T) error) (T,
 	}
 	loaded := false
 	pause := time.Millisecond
-	for try := 0; try < modifyTries; try++ {
+	for range modifyTries {
 		h, m, err := s.current(ctx, id, &loaded)
 		if err != nil {
 			return zero, err
@@ -98,7 +98,7 @@ func (s *Store[T]) current(ctx context.Context, id string, tried *bool) (hash, m
 		case *tried:
 			return nil, meta{}, fmt.Errorf("%w: what was loaded is not there any more", ErrNotCached)
 		}
-		f, standing, err := s.join(ctx, id, key, &j, waits)
+		f, standing, err := s.join(ctx, id, key, &j, &waits)
 		switch {
 		case err != nil:
 			return nil, meta{}, err
@@ -107,7 +107,7 @@ func (s *Store[T]) current(ctx context.Context, id string, tried *bool) (hash, m
 				return h, m, err
 			}
 		case standing == waiting:
-			if err := s.awaitHolder(ctx, key, &j, waits); err != nil {
+			if err := s.awaitHolder(ctx, key, &j, &waits); err != nil {
 				return nil, meta{}, err
 			}
 		default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -270,9 +271,8 @@ func TestRealOutage(t *testing.T) {
 			rdb := server.Client(mod)
 			var n atomic.Int64
 			var c counter
-			s, err := profile.New(rdb, profile.Options[row]{Namespace: name, Hooks: c.hooks(), Load: func(context.Context, string) (row, error) { return row{N: n.Add(1)}, nil }})
+			s, err := profile.New(rdb, profile.Options[row]{Namespace: name, RedisTimeout: 250 * time.Millisecond, Hooks: c.hooks(), Load: func(context.Context, string) (row, error) { return row{N: n.Add(1)}, nil }})
 			require.NoError(t, err)
-			s.SetBudget(250 * time.Millisecond)
 			for what, trouble := range map[string]struct{ breaks, mends func() }{
 				"hung":   {server.Pause, server.Resume},
 				"killed": {server.Kill, func() { server.Restart(t) }},
@@ -306,7 +306,7 @@ func TestOneNodeDown(t *testing.T) {
 	dead := cluster.Masters()[0]
 	var down, up string
 	for i := 0; down == "" || up == ""; i++ {
-		if id := fmt.Sprint(i); cluster.MasterOf(s.Key(id)) == dead {
+		if id := strconv.Itoa(i); cluster.MasterOf(s.Key(id)) == dead {
 			down = id
 		} else {
 			up = id

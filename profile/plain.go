@@ -105,7 +105,7 @@ func decodeBool(text string, v reflect.Value) error {
 // encodeTime writes RFC 3339 with all digits, which keeps the instant and the offset. What that form cannot hold (offsets
 // of seconds, or of a day and more) is written in UTC, and years that have not four digits as seconds since 1970 behind @.
 func encodeTime(v reflect.Value) (string, error) {
-	t, ok := v.Interface().(time.Time)
+	t, ok := reflect.TypeAssert[time.Time](v)
 	if !ok {
 		return "", errTime
 	}
@@ -123,7 +123,7 @@ func decodeTime(text string, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if to, ok := v.Addr().Interface().(*time.Time); ok {
+	if to, ok := reflect.TypeAssert[*time.Time](v.Addr()); ok {
 		*to = t
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -44,6 +45,9 @@ type Options[T any] struct {
 	// StaleOnError is for how long after its expiry an object is served where the loader fails. Defaults to 0, off.
 	// All processes that share keys need the same setting.
 	StaleOnError time.Duration
+	// RedisTimeout is how long a read waits for Redis before it takes it for dead: this long, or half of what is left of
+	// its context, whichever is less. Defaults to 1 s.
+	RedisTimeout time.Duration
 	// OnRedisError says what reads do when Redis fails. Without a loader it is always FailClosed.
 	OnRedisError Policy
 	// Codec is for fields that are not plain strings, numbers, booleans, times or bytes. Defaults to [codec.Msgpack].
@@ -80,15 +84,11 @@ type Store[T any] struct {
 	closed   bool   // fail closed
 	loads    bool   // there is a loader
 	direct   bool   // the client minds the deadlines of contexts
-	budget   time.Duration
 	breakers []*breaker
 	flights  flights
 	recent   recent
 	lastCost atomic.Int64 // of a load, in microseconds: what a Set has to assume
 }
-
-// budget is how long a read waits for Redis before it is taken for dead.
-const budget = time.Second
 
 // New makes a Store. It sends nothing; the client stays the caller's. T is a struct; types that cannot be stored are
 // refused here, with the path to the field.
@@ -106,7 +106,7 @@ func New[T any](rdb redis.UniversalClient, opts Options[T]) (*Store[T], error) {
 	}
 	s := &Store[T]{
 		rdb: rdb, opts: opts, schema: schema, prefix: prefix(opts.Namespace), version: strconv.Itoa(opts.SchemaVersion),
-		loads: opts.Load != nil || opts.LoadMany != nil, budget: budget, direct: mindsDeadlines(rdb),
+		loads: opts.Load != nil || opts.LoadMany != nil, direct: mindsDeadlines(rdb),
 	}
 	s.closed = opts.OnRedisError == FailClosed || !s.loads
 	breakers := 1
@@ -128,6 +128,7 @@ func (o Options[T]) complete() (Options[T], error) {
 	}{
 		{"TTL", &o.TTL, time.Hour, false},
 		{"LoadTimeout", &o.LoadTimeout, 5 * time.Second, false},
+		{"RedisTimeout", &o.RedisTimeout, time.Second, false},
 		{"NegativeTTL", &o.NegativeTTL, 30 * time.Second, true},
 		{"StaleOnError", &o.StaleOnError, 0, false},
 	} {
@@ -185,10 +186,8 @@ func isNil(rdb redis.UniversalClient) bool {
 
 // check is how every operation begins: AutoPipeline would send even with a context that has ended.
 func check(ctx context.Context, ids ...string) error {
-	for _, id := range ids {
-		if id == "" {
-			return errEmptyID
-		}
+	if slices.Contains(ids, "") {
+		return errEmptyID
 	}
 	return ctx.Err()
 }

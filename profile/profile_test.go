@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -200,7 +201,7 @@ func TestModel(t *testing.T) {
 			ids[i] = e.ID(fmt.Sprint("id", i))
 		}
 		some := func() user {
-			u := user{Name: fmt.Sprint(rng.IntN(5)), Age: rng.IntN(100), Visits: rng.Int64N(1000)}
+			u := user{Name: strconv.Itoa(rng.IntN(5)), Age: rng.IntN(100), Visits: rng.Int64N(1000)}
 			if rng.IntN(2) == 0 {
 				u.Email = new(fmt.Sprint("mail", rng.IntN(3)))
 			}
@@ -276,7 +277,7 @@ func TestModel(t *testing.T) {
 					cache[id] = want
 				}
 			case 7:
-				tags := []string{fmt.Sprint(step)}
+				tags := []string{strconv.Itoa(step)}
 				_, err := s.Modify(ctx, id, func(u *user) error { u.Tags = tags; u.Email = nil; return nil })
 				if want := load(id); want.absent {
 					require.ErrorIs(t, err, profile.ErrNotFound, at)
@@ -819,6 +820,7 @@ func TestOptions(t *testing.T) {
 		"Jitter ":         {Jitter: -0.5},
 		"Jitter  ":        {Jitter: math.NaN()},
 		"LoadTimeout":     {LoadTimeout: -1},
+		"RedisTimeout":    {RedisTimeout: -1},
 		"NegativeTTL":     {NegativeTTL: -2},
 		"RefreshAhead":    {RefreshAhead: -1, Load: load},
 		"RefreshAhead ":   {RefreshAhead: math.Inf(1), Load: load},

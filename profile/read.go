@@ -13,8 +13,19 @@ import (
 	"github.com/larder-go/larder/internal/once"
 )
 
-// hash is what a read found: fields and texts.
-type hash map[string]string
+// hash is what a read found: fields and texts, in no order. Not a map: it is gone through once.
+type hash []pair
+
+type pair struct{ name, text string }
+
+func (h hash) get(name string) (text string, ok bool) {
+	for i := range h {
+		if h[i].name == name {
+			return h[i].text, true
+		}
+	}
+	return "", false
+}
 
 // verdict is what a hash means to a reader.
 type verdict int
@@ -40,8 +51,9 @@ type judged[T any] struct {
 
 // judge looks at what a read found. It does not decode.
 func (s *Store[T]) judge(h hash, now time.Time) judged[T] {
-	j := judged[T]{hash: h, metaText: h[metaField]}
-	if text, ok := h[leaseField]; ok {
+	j := judged[T]{hash: h}
+	j.metaText, _ = h.get(metaField)
+	if text, ok := h.get(leaseField); ok {
 		j.lease = parseLease(text)
 	}
 	if j.metaText == "" {
@@ -95,16 +107,8 @@ func (s *Store[T]) decode(h hash, m meta, fields []*field) (v T, err error) {
 			v = zero
 		}
 	}()
-	rv := reflect.ValueOf(&v)
-	if fields == nil {
-		return v, s.schema.decode(h, m, rv)
-	}
-	for _, f := range fields {
-		if err := f.decode(h, m, rv.Elem()); err != nil {
-			return v, err
-		}
-	}
-	return v, nil
+	err = s.schema.decode(h, m, fields, reflect.ValueOf(&v))
+	return only(v, fields), err
 }
 
 // read asks Redis for the hash, or for some of its fields: one round trip.
@@ -113,7 +117,7 @@ func (s *Store[T]) read(ctx context.Context, id, key string, fields []*field, sl
 		return nil, err
 	}
 	began := time.Now()
-	h, err := bounded(ctx, s.budget, s.direct, nil, func(ctx context.Context) (hash, error) {
+	h, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (hash, error) {
 		switch {
 		case slide:
 			return s.readSliding(ctx, key, fields, began)
@@ -140,9 +144,9 @@ func (s *Store[T]) readAll(ctx context.Context, key string, now time.Time) (hash
 		pipe := s.rdb.Pipeline() // which client-side caches do not see
 		cmd := pipe.HGetAll(ctx, key)
 		_, err := pipe.Exec(ctx)
-		return cmd.Val(), err
+		return ordinary(cmd.Val(), err)
 	}
-	return s.rdb.HGetAll(ctx, key).Result()
+	return hgetall(ctx, s.rdb, key)
 }
 
 func (s *Store[T]) readFields(ctx context.Context, key string, fields []*field, now time.Time) (hash, error) {
@@ -209,14 +213,14 @@ var errReply = errors.New("the reply of the script is not what it returns")
 
 // pairs makes a hash of what HGETALL returns within a script.
 func pairs(list []any) (hash, error) {
-	h := make(hash, len(list)/2)
+	h := make(hash, 0, len(list)/2)
 	for i := 0; i+1 < len(list); i += 2 {
 		name, ok := list[i].(string)
 		text, ok2 := list[i+1].(string)
 		if !ok || !ok2 {
 			return nil, errReply
 		}
-		h[name] = text
+		h = append(h, pair{name, text})
 	}
 	return h, nil
 }
@@ -226,10 +230,10 @@ func zip(names []string, list []any) (hash, error) {
 	if len(names) != len(list) {
 		return nil, errReply
 	}
-	h := make(hash, len(list))
+	h := make(hash, 0, len(list))
 	for i, one := range list {
 		if text, ok := one.(string); ok {
-			h[names[i]] = text
+			h = append(h, pair{names[i], text})
 		}
 	}
 	return h, nil
@@ -301,7 +305,7 @@ func (s *Store[T]) get(ctx context.Context, id string, fields []*field) (T, erro
 		if round >= maxRounds { // others change it faster than it can be read
 			return s.withoutLease(ctx, id, fields)
 		}
-		f, standing, err := s.join(ctx, id, key, &j, waits)
+		f, standing, err := s.join(ctx, id, key, &j, &waits)
 		switch {
 		case err != nil:
 			return s.withoutRedis(ctx, id, "lease", err, fields)
@@ -310,7 +314,7 @@ func (s *Store[T]) get(ctx context.Context, id string, fields []*field) (T, erro
 				return only(v, fields), err
 			}
 		case standing == waiting:
-			if err := s.awaitHolder(ctx, key, &j, waits); err != nil {
+			if err := s.awaitHolder(ctx, key, &j, &waits); err != nil {
 				return zero, err
 			}
 		default:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -54,10 +55,8 @@ func compile(t reflect.Type, c codec.Codec) (*schema, error) {
 }
 
 func (s *schema) add(t reflect.Type, path string, index []int, c codec.Codec, within []reflect.Type) error {
-	for _, outer := range within {
-		if outer == t {
-			return fmt.Errorf("%s: it is embedded in itself", path)
-		}
+	if slices.Contains(within, t) {
+		return fmt.Errorf("%s: it is embedded in itself", path)
 	}
 	within = append(within, t)
 	for i := range t.NumField() {
@@ -195,34 +194,34 @@ func (f *field) try(t reflect.Type, c codec.Codec) (err error) {
 
 // sample makes a value in which slices and maps have an element. It is not ok where types bring their own form, which may
 // refuse any value that it did not make itself.
-func sample(t reflect.Type, codec string, depth int) (reflect.Value, bool) {
+func sample(t reflect.Type, name string, depth int) (reflect.Value, bool) {
 	v := reflect.New(t).Elem()
 	if depth > 4 || t.ConvertibleTo(timeType) {
 		return v, true
 	}
-	if opaque(t, codec) {
+	if opaque(t, name) {
 		return v, false
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
-		e, ok := sample(t.Elem(), codec, depth+1)
+		e, ok := sample(t.Elem(), name, depth+1)
 		p := reflect.New(t.Elem())
 		p.Elem().Set(e)
 		v.Set(p)
 		return v, ok
 	case reflect.Slice:
-		e, ok := sample(t.Elem(), codec, depth+1)
+		e, ok := sample(t.Elem(), name, depth+1)
 		v.Set(reflect.Append(v, e))
 		return v, ok
 	case reflect.Map:
-		k, ok := sample(t.Key(), codec, depth+1)
-		e, ok2 := sample(t.Elem(), codec, depth+1)
+		k, ok := sample(t.Key(), name, depth+1)
+		e, ok2 := sample(t.Elem(), name, depth+1)
 		v.Set(reflect.MakeMap(t))
 		v.SetMapIndex(k, e)
 		return v, ok && ok2
 	case reflect.Array:
 		if t.Len() > 0 {
-			_, ok := sample(t.Elem(), codec, depth+1)
+			_, ok := sample(t.Elem(), name, depth+1)
 			return v, ok
 		}
 	case reflect.Struct:
@@ -230,7 +229,7 @@ func sample(t reflect.Type, codec string, depth int) (reflect.Value, bool) {
 			if !t.Field(i).IsExported() {
 				continue
 			}
-			e, ok := sample(t.Field(i).Type, codec, depth+1)
+			e, ok := sample(t.Field(i).Type, name, depth+1)
 			if !ok {
 				return v, false
 			}
@@ -242,10 +241,8 @@ func sample(t reflect.Type, codec string, depth int) (reflect.Value, bool) {
 
 // storable refuses the types that no codec brings back, with the path to them.
 func storable(t reflect.Type, path string, c codec.Codec, within []reflect.Type) error {
-	for _, outer := range within {
-		if outer == t {
-			return nil // a type may hold itself; it has been looked at
-		}
+	if slices.Contains(within, t) {
+		return nil // a type may hold itself; it has been looked at
 	}
 	within = append(within, t)
 	refuse := func(why string) error { return fmt.Errorf("%s: %v: %s", path, t, why) }
@@ -279,9 +276,9 @@ func storable(t reflect.Type, path string, c codec.Codec, within []reflect.Type)
 		return storable(t.Elem(), path+"[]", c, within)
 	case reflect.Struct:
 		stored := 0
-		for i := range t.NumField() {
-			sf := t.Field(i)
-			if !sf.IsExported() && !(sf.Anonymous && sf.Type.Kind() == reflect.Struct) || skipped(sf, c) {
+		for sf := range t.Fields() {
+			flattened := sf.Anonymous && sf.Type.Kind() == reflect.Struct
+			if !sf.IsExported() && !flattened || skipped(sf, c) {
 				continue
 			}
 			stored++
@@ -304,22 +301,22 @@ func skipped(sf reflect.StructField, c codec.Codec) bool {
 
 // opaque says whether a type, or a pointer to it, brings a form of its own and reads it back, which the codec of that name
 // would use. The codecs of strangers may use any.
-func opaque(t reflect.Type, codec string) bool {
+func opaque(t reflect.Type, name string) bool {
 	if t.Kind() == reflect.Interface {
 		return false
 	}
 	if t.Kind() != reflect.Pointer {
 		t = reflect.PointerTo(t)
 	}
-	return marshals(t, codec)
+	return marshals(t, name)
 }
 
-func marshals(t reflect.Type, codec string) bool {
+func marshals(t reflect.Type, name string) bool {
 	p := t
 	if t.Kind() != reflect.Pointer {
 		p = reflect.PointerTo(t)
 	}
-	name := strings.TrimSuffix(codec, "+s2")
+	name = strings.TrimSuffix(name, "+s2")
 	if t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) && p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return true
 	}
@@ -370,26 +367,49 @@ func (f *field) encode(v reflect.Value) (text string, isNil bool, err error) {
 	return text, false, nil
 }
 
-// decode fills v, a pointer to a zero T, from the hash. Fields that are neither there nor nil are an error.
-func (s *schema) decode(hash map[string]string, m meta, v reflect.Value) error {
+// decode fills v, a pointer to a zero T, from what was read. Fields of T, or of those that are wanted, which are neither
+// there nor nil are an error; what T does not have is passed over.
+func (s *schema) decode(h hash, m meta, wanted []*field, v reflect.Value) error {
 	v = v.Elem()
+	var few [64]bool
+	seen := few[:]
+	if len(s.fields) > len(few) {
+		seen = make([]bool, len(s.fields))
+	}
+	for _, p := range h {
+		i, ok := s.byName[p.name]
+		if !ok {
+			continue
+		}
+		seen[i] = true
+		if err := s.fields[i].decode(p.text, v); err != nil {
+			return err
+		}
+	}
+	if wanted != nil {
+		for _, f := range wanted {
+			if err := f.missing(seen[s.byName[f.name]], m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for i := range s.fields {
-		f := &s.fields[i]
-		if err := f.decode(hash, m, v); err != nil {
+		if err := s.fields[i].missing(seen[i], m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *field) decode(hash map[string]string, m meta, v reflect.Value) error {
-	text, ok := hash[f.name]
-	if !ok {
-		if f.nils && m.isNil(f.name) {
-			return nil
-		}
-		return fmt.Errorf("%w: field %q is missing", ErrCorrupt, f.name)
+func (f *field) missing(seen bool, m meta) error {
+	if seen || f.nils && m.isNil(f.name) {
+		return nil
 	}
+	return fmt.Errorf("%w: field %q is missing", ErrCorrupt, f.name)
+}
+
+func (f *field) decode(text string, v reflect.Value) error {
 	to := v.FieldByIndex(f.index)
 	if f.ptr {
 		fresh := reflect.New(f.typ.Elem())

@@ -116,7 +116,7 @@ type everything struct {
 	Array [2]time.Time
 	Named string `profile:"other name"`
 	Skip  int    `profile:"-"`
-	local int
+	local int    //nolint:unused // that it is not stored is what it is for
 }
 
 func filled() everything {
@@ -136,7 +136,11 @@ func filled() everything {
 func same(t *testing.T, want, got everything) {
 	t.Helper()
 	for _, p := range []struct{ want, got *time.Time }{
-		{&want.T, &got.T}, {&want.Created, &got.Created}, {want.PT, got.PT}, {&want.Array[0], &got.Array[0]}, {&want.Array[1], &got.Array[1]},
+		{&want.T, &got.T},
+		{&want.Created, &got.Created},
+		{want.PT, got.PT},
+		{&want.Array[0], &got.Array[0]},
+		{&want.Array[1], &got.Array[1]},
 		{(*time.Time)(&want.St), (*time.Time)(&got.St)},
 	} {
 		require.Equal(t, p.want == nil, p.got == nil)
@@ -185,7 +189,8 @@ func TestTimes(t *testing.T) {
 	type holder struct{ At time.Time }
 	s := newStore(t, lardertest.New(t), profile.Options[holder]{})
 	for _, at := range []time.Time{
-		{}, time.Unix(0, 0), time.Unix(0, 1).UTC(), time.Date(2024, 2, 29, 1, 2, 3, 4, time.FixedZone("odd", 1172)),
+		{},
+		time.Unix(0, 0), time.Unix(0, 1).UTC(), time.Date(2024, 2, 29, 1, 2, 3, 4, time.FixedZone("odd", 1172)),
 		time.Date(1, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600)), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC),
 		time.Date(12345, 1, 1, 0, 0, 0, 5, time.UTC), time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2024, 1, 1, 0, 0, 0, 0, time.FixedZone("", 25*3600)),
 		time.Date(2024, 1, 1, 0, 0, 0, 0, time.FixedZone("", -14*3600)), time.Now(),
@@ -251,7 +256,7 @@ func refused[T any](t *testing.T, rdb redis.UniversalClient, c codec.Codec, path
 	}
 }
 
-type hidden struct{ n int }
+type hidden struct{ n int } //nolint:unused // so that nothing of it would be stored
 
 type loop struct{ Next **loop }
 
@@ -372,4 +377,40 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestRawReplies: what is read raw is what go-redis reads, and nothing else is taken for a hash.
+func TestRawReplies(t *testing.T) {
+	want := map[string]string{"a": "1", "": "\r\n", "\x00": ""}
+	for _, good := range []string{
+		"*6\r\n$1\r\na\r\n$1\r\n1\r\n$0\r\n\r\n$2\r\n\r\n\r\n$1\r\n\x00\r\n$0\r\n\r\n",
+		"%3\r\n$1\r\na\r\n$1\r\n1\r\n$0\r\n\r\n$2\r\n\r\n\r\n$1\r\n\x00\r\n$0\r\n\r\n",
+	} {
+		got, ok := profile.ParseRaw([]byte(good))
+		require.True(t, ok)
+		assert.Equal(t, want, got)
+		for i := range good {
+			_, ok := profile.ParseRaw([]byte(good[:i]))
+			assert.Falsef(t, ok, "%q", good[:i])
+		}
+	}
+	for _, bad := range []string{
+		"-MOVED 1 a:1\r\n", "+OK\r\n", "*-1\r\n", "_\r\n", "*1\r\n$0\r\n\r\n", "*99999999999\r\n", "%99999999\r\n$1\r\n", "*2\r\n:1\r\n:2\r\n",
+		"*2\r\n$-1\r\n$-1\r\n", "*0\r\nmore", "$1\r\na\r\n",
+	} {
+		_, ok := profile.ParseRaw([]byte(bad))
+		assert.Falsef(t, ok, "%q", bad)
+	}
+	for _, none := range []string{"*0\r\n", "%0\r\n"} {
+		got, ok := profile.ParseRaw([]byte(none))
+		assert.True(t, ok)
+		assert.Empty(t, got)
+	}
+}
+
+// FuzzRaw: no reply panics.
+func FuzzRaw(f *testing.F) {
+	f.Add([]byte("*2\r\n$1\r\na\r\n$1\r\n1\r\n"))
+	f.Add([]byte("%1\r\n$1\r\na\r\n$1\r\n1\r\n"))
+	f.Fuzz(func(_ *testing.T, raw []byte) { profile.ParseRaw(raw) })
 }

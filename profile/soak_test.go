@@ -177,12 +177,29 @@ func TestSoak(t *testing.T) {
 		opts.RefreshAhead = 1e300 // every hit loads anew: fills race with writes all the time
 		two := closed(t, e.Client, opts)
 		var writers []func(ctx context.Context, id string, n int64) error
-		for i, name := range []string{"set", "update", "increment", "modify", "invalidate"} {
+		for i, name := range []string{"set", "update", "", "", "invalidate"} {
 			store := []*profile.Store[row]{one, two}[i%2]
 			writers = append(writers, func(ctx context.Context, id string, n int64) error { return writes[name](ctx, store, id, n) })
 		}
-		writers[3] = func(ctx context.Context, id string, n int64) error { // Modify, of what is cached at the moment
-			_, err := plainModify(ctx, one, id, n)
+		// It has no loader: a Modify that waited for a load that waits for all writers would wait for ever.
+		three := closed(t, e.Client, profile.Options[row]{Namespace: e.Namespace})
+		writers[3] = func(ctx context.Context, id string, n int64) error {
+			_, err := three.Modify(ctx, id, func(r *row) error { r.N = n; return nil })
+			if errors.Is(err, profile.ErrNotCached) || errors.Is(err, profile.ErrConflict) {
+				return three.Invalidate(ctx, id)
+			}
+			return err
+		}
+		// Increment of what the database counts as well would count twice what a load sees between the commit and the
+		// Increment, whatever the cache does. It adds to a field of the cache's own, and destroys leases all the same.
+		writers[2] = func(ctx context.Context, id string, n int64) error {
+			if err := writes["update"](ctx, one, id, n); err != nil {
+				return err
+			}
+			_, err := one.Increment(ctx, id, "bumps", 1)
+			if errors.Is(err, profile.ErrNotCached) {
+				return nil
+			}
 			return err
 		}
 		stale := play(t, rounds, func(i int) (bool, error) {
@@ -195,22 +212,6 @@ func TestSoak(t *testing.T) {
 		assert.Positive(t, c.hits.Load(), "and others stored")
 		t.Logf("%d rounds: 0 stale, %d loads, %d of them overtaken, %d hits", rounds, c.loads.Load(), c.lost.Load(), c.hits.Load())
 	})
-}
-
-// plainModify modifies what is cached, and forgets what is not, or is contended.
-func plainModify(ctx context.Context, s *profile.Store[row], id string, n int64) (row, error) {
-	_, err := s.Peek(ctx, id)
-	if err == nil {
-		var r row
-		r, err = s.Modify(ctx, id, func(r *row) error { r.N = n; return nil })
-		if err == nil {
-			return r, nil
-		}
-	}
-	if errors.Is(err, profile.ErrNotCached) || errors.Is(err, profile.ErrConflict) {
-		return row{}, s.Invalidate(ctx, id)
-	}
-	return row{}, err
 }
 
 // TestSoakSeesTheFault: the plain pattern fails the same soak, in every round: the first load ends behind all writes.

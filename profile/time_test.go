@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func TestJitter(t *testing.T) {
 		s := closed(t, rdb, profile.Options[row]{TTL: 100 * time.Second, Jitter: 0.5})
 		seen := map[time.Duration]bool{}
 		for i := range 50 {
-			id := fmt.Sprint(i)
+			id := strconv.Itoa(i)
 			require.NoError(t, s.Set(t.Context(), id, row{}))
 			left, err := s.TTL(t.Context(), id)
 			require.NoError(t, err)
@@ -422,7 +423,7 @@ func TestLoadOutlivesItsLease(t *testing.T) {
 	lardertest.Run(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := t.Context()
 		for _, beside := range []bool{false, true} {
-			id := fmt.Sprint(beside)
+			id := strconv.FormatBool(beside)
 			var loads atomic.Int64
 			var c counter
 			opts := profile.Options[row]{
@@ -466,7 +467,7 @@ func TestLeaseFromAWrongClock(t *testing.T) {
 		s := closed(t, rdb, profile.Options[row]{StaleOnError: time.Hour, Load: l.load})
 		key := s.Key("x")
 		ahead := time.Now().Add(time.Hour).UnixMilli()
-		require.NoError(t, rdb.HSet(ctx, key, "@meta", "1 v 0 t 1 2 3 note", "n", "7", "@lease", fmt.Sprint("other ", ahead)).Err())
+		require.NoError(t, rdb.HSet(ctx, key, "@meta", "1 v 0 t 1 2 3 note", "n", "7", "bumps", "0", "@lease", fmt.Sprint("other ", ahead)).Err())
 		require.NoError(t, rdb.PExpire(ctx, key, time.Hour).Err())
 		began := time.Now()
 		assert.EqualValues(t, 1, get(t, s, "x"))

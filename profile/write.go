@@ -2,6 +2,7 @@ package profile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -254,8 +255,8 @@ func (f *field) convert(v any) (text string, isNil bool, err error) {
 }
 
 var (
-	errKind  = fmt.Errorf("another type")
-	errRange = fmt.Errorf("out of range, or it would lose digits")
+	errKind  = errors.New("another type")
+	errRange = errors.New("out of range, or it would lose digits")
 )
 
 // assign sets to to from, converted where nothing is lost.
@@ -347,6 +348,9 @@ func assignNumber(to, from reflect.Value) error {
 // zero. Where the object is not cached it returns [ErrNotCached], and [ErrNotFound] where its absence is cached, and creates
 // nothing. A sum that the field's type does not hold (or an int64, for uint64) is [ErrOverflow], and nothing changes. The
 // time to live stays. Whoever is loading the object will not store what it loads.
+//
+// It is for counters that the cache alone keeps, or keeps more exactly. Where the database counts as well, a load between
+// its commit and the Increment sees the new count, and the Increment adds to it once more: Invalidate, Set or Update then.
 //
 // It is sent once: an error that is [ErrOutcomeUnknown] means that it may have been applied. One round trip, O(fields that
 // are nil).
@@ -463,7 +467,7 @@ func (s *Store[T]) ttl(ctx context.Context, id string) (time.Duration, error) {
 	metaText, _ := list[0].(string)
 	left, _ := list[1].(string)
 	now := time.Now()
-	j := s.judge(hash{metaField: metaText}, now)
+	j := s.judge(hash{{metaField, metaText}}, now)
 	switch {
 	case metaText == "" || j.verdict == missing || j.verdict == corrupt:
 		return 0, ErrNotCached

@@ -36,7 +36,7 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encode returns the bytes of a checkpoint.
-func (m mark) encode() ([]byte, error) {
+func (m *mark) encode() ([]byte, error) {
 	body, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
@@ -113,8 +113,8 @@ func (n *notebook) write(m mark, first bool) error {
 	}
 	data, err := m.encode()
 	if err == nil {
-		sync := first || time.Since(n.synced) >= syncEvery
-		if err = replace(n.path, data, sync); err == nil && sync {
+		force := first || time.Since(n.synced) >= syncEvery
+		if err = replace(n.path, data, force); err == nil && force {
 			n.synced = time.Now()
 		}
 	}
@@ -127,7 +127,7 @@ func (n *notebook) write(m mark, first bool) error {
 
 // replace puts data in the place of a file at once: whoever reads it sees the old
 // bytes or the new ones.
-func replace(path string, data []byte, sync bool) (err error) {
+func replace(path string, data []byte, force bool) (err error) {
 	temp := path + ".tmp" // always the same, so that kills leave one file at most
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -139,7 +139,7 @@ func replace(path string, data []byte, sync bool) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	if err == nil && sync {
+	if err == nil && force {
 		err = f.Sync()
 	}
 	if closed := f.Close(); err == nil {
@@ -148,7 +148,7 @@ func replace(path string, data []byte, sync bool) (err error) {
 	if err == nil {
 		err = os.Rename(temp, path)
 	}
-	if err == nil && sync {
+	if err == nil && force {
 		syncFolder(filepath.Dir(path))
 	}
 	return err

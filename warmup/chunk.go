@@ -47,6 +47,7 @@ type chunk struct {
 
 	entries []entry // encoded, and not yet stored
 	size    int     // of entries
+	batch   []*entry
 
 	stored, skipped int
 	failed          int // guarded by run.mu until all goroutines of the chunk are done
@@ -372,10 +373,11 @@ func (c *chunk) store(ctx context.Context, r *run) {
 		c.rehearse(ctx, r)
 		return
 	}
-	entries := make([]*entry, len(c.entries))
+	entries := c.batch[:0]
 	for i := range c.entries {
-		entries[i] = &c.entries[i]
+		entries = append(entries, &c.entries[i])
 	}
+	c.batch = entries
 	for attempt := 0; len(entries) > 0; attempt++ {
 		entries = c.send(ctx, r, entries, attempt)
 	}

@@ -27,7 +27,7 @@ var (
 	_ = warmup.Options{
 		Codec: codec.Codec(nil), TTL: time.Duration(0), Jitter: float64(0),
 		Workers: int(0), Rate: float64(0), Burst: int(0), BytesPerSecond: int64(0),
-		Mode: warmup.Mode(warmup.Overwrite), DryRun: false, MaxErrors: int(0), MaxErrorRatio: float64(0),
+		Mode: warmup.Overwrite, DryRun: false, MaxErrors: int(0), MaxErrorRatio: float64(0),
 		Checkpoint: "", SlowDown: time.Duration(0), Progress: (func(warmup.Progress))(nil), Logger: (*slog.Logger)(nil),
 	}
 	_ = warmup.Item{

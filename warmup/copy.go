@@ -42,7 +42,7 @@ func FromRedis(rdb redis.UniversalClient, match string) Source {
 	if match == "" {
 		match = "*"
 	}
-	return Source{total: -1, open: func(ctx context.Context) iter.Seq2[Item, error] {
+	return Source{total: -1, open: func(ctx context.Context, _ bool) iter.Seq2[Item, error] {
 		return func(yield func(Item, error) bool) {
 			r := reader{rdb: rdb, match: match, yield: yield}
 			if err := r.all(ctx); err != nil && !r.ended {

@@ -2,9 +2,19 @@ package warmup_test
 
 import (
 	"context"
+	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/larder-go/larder/internal/redistest"
 )
+
+// noneLeft waits for the goroutines that a test began.
+func noneLeft(t *testing.T, before goleak.Option) {
+	t.Helper()
+	redistest.Poll(t, "no goroutine is left", func() bool { return goleak.Find(before) == nil })
+}
 
 // hook looks at the pipelines and commands of a client.
 type hook struct {

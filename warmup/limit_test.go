@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -271,7 +272,7 @@ func TestOutOfMemory(t *testing.T) {
 	n := 0
 	report, err = warmer(t, s.Client(), warmup.Options{Codec: codec.String, MaxErrors: -1, MaxErrorRatio: -1}).Run(t.Context(),
 		warmup.FromSeq("large", -1, func(yield func(warmup.Item, error) bool) {
-			for ; n < 1e6 && yield(warmup.Item{Key: fmt.Sprint(n), Value: strings.Repeat("x", 1000)}, nil); n++ {
+			for ; n < 1e6 && yield(warmup.Item{Key: strconv.Itoa(n), Value: strings.Repeat("x", 1000)}, nil); n++ {
 			}
 		}))
 	require.ErrorIs(t, err, warmup.ErrAborted)

@@ -288,7 +288,7 @@ func TestOneCheckpointOneRun(t *testing.T) {
 // TestCancelledAtTheEnd: a context that ends while the last items are loaded cuts the run; one that ends when the last
 // were stored does not.
 func TestCancelledAtTheEnd(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer noneLeft(t, goleak.IgnoreCurrent())
 	const n = 120
 	keys := keysOf("k", n)
 	path := filepath.Join(t.TempDir(), "checkpoint")
@@ -385,7 +385,7 @@ func TestSequenceFails(t *testing.T) {
 
 // TestSequencePanics: the panic is the caller's, and nothing goes on behind it.
 func TestSequencePanics(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer noneLeft(t, goleak.IgnoreCurrent())
 	rdb, stop := lardertest.Start()
 	defer stop()
 	last := 0

@@ -125,7 +125,7 @@ func (r *run) another(why error) error {
 // with; err is a checkpoint that does not fit.
 func (r *run) feed(ctx context.Context, skip mark) (last, err error) {
 	f := feeder{r: r, skip: skip, keys: fnvOffset}
-	for it, bad := range r.source.open(ctx) {
+	for it, bad := range r.source.open(ctx, r.note != nil) {
 		if last != nil { // it was not the last word, so it was an item's
 			if !f.add(ctx, Item{}, last) {
 				return nil, f.err

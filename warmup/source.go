@@ -1,10 +1,11 @@
 package warmup
 
 import (
+	"cmp"
 	"context"
 	"iter"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,59 +33,78 @@ type Item struct {
 type Source struct {
 	name  string // for the checkpoint; "" where a run cannot be resumed
 	total int64
-	open  func(ctx context.Context) iter.Seq2[Item, error]
+	// open begins; stable asks for an order that is the same each time.
+	open func(ctx context.Context, stable bool) iter.Seq2[Item, error]
 }
 
 // window is how many items of a sequence are sorted by their priorities together.
 const window = 4096
 
 // FromMap returns a source of the values of m by their keys, in the order of the
-// keys. A value that is an [Item] gives the time to live, the priority or the
-// loader of its key, too; the highest priorities come first. Do not change m during
-// a run.
+// keys if there is a checkpoint, and in any order if not. A value that is an [Item]
+// gives the time to live, the priority or the loader of its key, too; the highest
+// priorities come first. Do not change m during a run.
 func FromMap(m map[string]any) Source {
-	return Source{name: "map", total: int64(len(m)), open: func(context.Context) iter.Seq2[Item, error] {
-		keys := slices.Sorted(maps.Keys(m))
-		item := func(key string) Item {
-			if it, ok := m[key].(Item); ok {
-				it.Key = key
-				return it
+	return Source{name: "map", total: int64(len(m)), open: func(_ context.Context, stable bool) iter.Seq2[Item, error] {
+		first, same := 0, true // sorting costs more than storing
+		begun := false
+		for _, value := range m {
+			it, _ := value.(Item) // another value has the priority 0
+			if !begun {
+				first, begun = it.Priority, true
 			}
-			return Item{Key: key, Value: m[key]}
+			same = same && it.Priority == first
 		}
-		priority := func(key string) int {
-			if it, ok := m[key].(Item); ok {
-				return it.Priority
-			}
-			return 0
-		}
-		sortByPriority(keys, priority)
-		return func(yield func(Item, error) bool) {
-			for _, key := range keys {
-				if !yield(item(key), nil) {
-					return
+		if same && !stable {
+			return func(yield func(Item, error) bool) {
+				for key, value := range m {
+					if !yield(itemOf(key, value), nil) {
+						return
+					}
 				}
 			}
 		}
+		items := make([]Item, 0, len(m))
+		for key, value := range m {
+			items = append(items, itemOf(key, value))
+		}
+		slices.SortFunc(items, func(a, b Item) int {
+			return cmp.Or(cmp.Compare(b.Priority, a.Priority), strings.Compare(a.Key, b.Key))
+		})
+		return all(items)
 	}}
+}
+
+// itemOf is the item of a value of a map.
+func itemOf(key string, value any) Item {
+	if it, ok := value.(Item); ok {
+		it.Key = key
+		return it
+	}
+	return Item{Key: key, Value: value}
+}
+
+// all are the items of a slice.
+func all(items []Item) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for i := range items {
+			if !yield(items[i], nil) {
+				return
+			}
+		}
+	}
 }
 
 // FromSlice returns a source of items, those with the highest priorities first.
 // Do not change items during a run.
 func FromSlice(items []Item) Source {
-	return Source{name: "slice", total: int64(len(items)), open: func(context.Context) iter.Seq2[Item, error] {
+	return Source{name: "slice", total: int64(len(items)), open: func(context.Context, bool) iter.Seq2[Item, error] {
 		order := items
 		if !samePriority(items) {
 			order = slices.Clone(items)
 			sortByPriority(order, func(it Item) int { return it.Priority })
 		}
-		return func(yield func(Item, error) bool) {
-			for i := range order {
-				if !yield(order[i], nil) {
-					return
-				}
-			}
-		}
+		return all(order)
 	}}
 }
 
@@ -104,7 +124,7 @@ func FromSeq(name string, total int64, items iter.Seq2[Item, error]) Source {
 	if items == nil {
 		return Source{}
 	}
-	return Source{name: "seq:" + name, total: max(total, -1), open: func(context.Context) iter.Seq2[Item, error] {
+	return Source{name: "seq:" + name, total: max(total, -1), open: func(context.Context, bool) iter.Seq2[Item, error] {
 		return windows(items)
 	}}
 }
@@ -117,7 +137,7 @@ func FromFunc(ids iter.Seq[string], load func(ctx context.Context, id string) (a
 	if ids == nil || load == nil {
 		return Source{}
 	}
-	return Source{name: "func", total: -1, open: func(context.Context) iter.Seq2[Item, error] {
+	return Source{name: "func", total: -1, open: func(context.Context, bool) iter.Seq2[Item, error] {
 		return func(yield func(Item, error) bool) {
 			for id := range ids {
 				if !yield(Item{Key: id, Load: func(ctx context.Context) (any, error) { return load(ctx, id) }}, nil) {

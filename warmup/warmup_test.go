@@ -293,7 +293,7 @@ func TestDuplicatesInOrder(t *testing.T) {
 }
 
 func TestPriorities(t *testing.T) {
-	const n = 5000
+	const n = 4200
 	random := rand.New(rand.NewPCG(8, 1))
 	items := itemsOf(keysOf("k", n))
 	m := map[string]any{}
@@ -311,6 +311,7 @@ func TestPriorities(t *testing.T) {
 	order := func(t *testing.T, source warmup.Source) []string {
 		t.Helper()
 		loaded = nil
+		loaded = nil
 		_, err := warmer(t, lardertest.New(t), warmup.Options{Workers: -1, DryRun: true}).Run(t.Context(), source)
 		require.NoError(t, err)
 		return slices.Clone(loaded)
@@ -327,9 +328,17 @@ func TestPriorities(t *testing.T) {
 	assert.Equal(t, sorted(items), order(t, warmup.FromSlice(items)))
 	assert.Equal(t, sorted(items), order(t, warmup.FromMap(m)), "items are in the order of their keys here")
 	assert.Equal(t, append(sorted(items[:4096]), sorted(items[4096:])...), order(t, warmup.FromSeq("s", -1, seqOf(items))))
+	few := map[string]any{}
 	for i := range items {
 		items[i].Priority = 7
+		if i < 200 {
+			few[items[i].Key] = items[i]
+		}
 	}
+	loaded = nil
+	_, err := warmer(t, lardertest.New(t), warmup.Options{Workers: -1, Checkpoint: filepath.Join(t.TempDir(), "checkpoint")}).Run(t.Context(), warmup.FromMap(few))
+	require.NoError(t, err)
+	assert.Equal(t, sorted(items[:200]), loaded, "a map has an order when it can be resumed")
 	assert.Equal(t, sorted(items), order(t, warmup.FromSeq("s", -1, seqOf(items))))
 }
 

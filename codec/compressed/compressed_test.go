@@ -2,6 +2,7 @@ package compressed_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -27,7 +28,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, inner := range []codec.Codec{codec.Msgpack, codec.JSON, codec.String} {
 		for _, threshold := range []int{-1, 0, 1, 50} {
 			c := compressed.New(inner, threshold)
-			for _, want := range []string{"", "x", strings.Repeat("larder ", 1000), string(frame), string(frame) + "rest", fmt.Sprintf("%x", random)} {
+			for _, want := range []string{"", "x", strings.Repeat("larder ", 1000), string(frame), string(frame) + "rest", hex.EncodeToString(random)} {
 				data, err := c.Marshal(want)
 				require.NoError(t, err)
 				var got string

@@ -13,10 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larder-go/larder/internal/once"
-	"github.com/larder-go/larder/internal/redistest"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/larder-go/larder/internal/once"
+	"github.com/larder-go/larder/internal/redistest"
 )
 
 // rig is a client whose connections all go through proxies. A fault ends as soon
@@ -161,6 +162,7 @@ func sentinels(t *testing.T) (s *redistest.Sentinels) {
 
 func made(ap *redis.AutoPipeliner, err error) func(t *testing.T) *redis.AutoPipeliner {
 	return func(t *testing.T) *redis.AutoPipeliner {
+		t.Helper()
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = ap.Close() })
 		return ap
@@ -210,6 +212,7 @@ func (r *rig) value(t *testing.T, key string) int {
 }
 
 func everywhere(t *testing.T, set settings, fn func(t *testing.T, r *rig)) {
+	t.Helper()
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -219,6 +222,7 @@ func everywhere(t *testing.T, set settings, fn func(t *testing.T, r *rig)) {
 }
 
 func names(t *testing.T, n int) []string {
+	t.Helper()
 	keys := make([]string, n)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("%s:%d:%d", t.Name(), time.Now().UnixNano(), i)
@@ -260,7 +264,9 @@ func (r *rig) check(t *testing.T, keys []string, cmds []redis.Cmder, outcomes []
 // TestLostReply: a command whose reply is cut off is applied at most once, and
 // said to be unknown; a batch says it of each of its commands.
 func TestLostReply(t *testing.T) {
+	t.Parallel()
 	everywhere(t, settings{}, func(t *testing.T, r *rig) {
+		t.Helper()
 		ctx := t.Context()
 		keys := names(t, 12)
 		r.warm(t, keys...)
@@ -299,7 +305,9 @@ func TestLostReply(t *testing.T) {
 
 // TestCutBatch cuts the replies, and the requests, of a batch at every few bytes.
 func TestCutBatch(t *testing.T) {
+	t.Parallel()
 	everywhere(t, settings{}, func(t *testing.T, r *rig) {
+		t.Helper()
 		ctx := t.Context()
 		for _, n := range []int64{1, 4, 7, 12, 25, 39} { // ":1\r\n" is 4 bytes
 			keys := names(t, 10)
@@ -329,6 +337,7 @@ func TestCutBatch(t *testing.T) {
 // TestHundredIncrements is the case of the contract: 100 increments, cut after 40
 // replies, are 40 applied and 60 unknown, and each value is 1.
 func TestHundredIncrements(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -385,6 +394,7 @@ func TestSilence(t *testing.T) {
 // TestPlainCommandsRunTwice shows that the rig would find what this package is
 // for: the same command, sent plainly, runs twice behind a nil error.
 func TestPlainCommandsRunTwice(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"client", "auto", "cluster", "ring"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -400,7 +410,9 @@ func TestPlainCommandsRunTwice(t *testing.T) {
 
 // TestWrongPassword: the greeting is refused, so nothing was sent.
 func TestWrongPassword(t *testing.T) {
+	t.Parallel()
 	everywhere(t, settings{user: "nobody", password: "wrong"}, func(t *testing.T, r *rig) {
+		t.Helper()
 		ctx := t.Context()
 		keys := names(t, 4)
 		err := once.Process(ctx, r.rdb, redis.NewIntCmd(ctx, "incr", keys[0]))
@@ -422,7 +434,11 @@ func TestRefusedConnections(t *testing.T) {
 		return d.DialContext(ctx, "tcp", "127.0.0.1:1") // a privileged port that nobody serves
 	}
 	c := redistest.SharedCluster(t)
-	slots := func(ctx context.Context) ([]redis.ClusterSlot, error) { return c.Client().ClusterSlots(ctx).Result() }
+	var view []redis.ClusterSlot
+	for i, m := range c.Masters() {
+		view = append(view, redis.ClusterSlot{Start: i * 16384 / 3, End: (i+1)*16384/3 - 1, Nodes: []redis.ClusterNode{{Addr: m.Addr()}}})
+	}
+	slots := func(context.Context) ([]redis.ClusterSlot, error) { return view, nil }
 	client := redis.NewClient(&redis.Options{Dialer: gone, DialerRetries: 1})
 	auto, err := client.AutoPipeline()
 	require.NoError(t, err)
@@ -463,7 +479,8 @@ func TestPausedServer(t *testing.T) {
 func TestRedirections(t *testing.T) {
 	redistest.On(t, []redistest.Kind{redistest.KindMigrating}, func(t *testing.T, e redistest.Env) {
 		ctx := t.Context()
-		client := e.Client.(*redis.ClusterClient)
+		client, ok := e.Client.(*redis.ClusterClient)
+		require.True(t, ok)
 		auto, err := client.AutoPipeline()
 		require.NoError(t, err)
 		defer func() { _ = auto.Close() }()
@@ -475,7 +492,7 @@ func TestRedirections(t *testing.T) {
 			require.EqualValues(t, 1, cmd.Val())
 			cmds := increments(ctx, []string{key, key, "{" + id + "}:other", e.Namespace})
 			require.Equal(t, []once.Outcome{once.Applied, once.Applied, once.Applied, once.Applied}, once.Exec(ctx, rdb, cmds))
-			require.EqualValues(t, 3, cmds[1].(*redis.IntCmd).Val())
+			require.EqualValues(t, 3, number(t, cmds[1]))
 			// A script of an existing and an absent key is told TRYAGAIN, and so
 			// are not its neighbours.
 			script := once.NewScript(`return redis.call('INCR', KEYS[1])`)
@@ -485,7 +502,7 @@ func TestRedirections(t *testing.T) {
 				require.Equal(t, "TRYAGAIN", once.Code(cmds[0].Err()))
 			}
 			require.Equal(t, once.Applied, outcomes[1])
-			require.EqualValues(t, 2*(i+1), cmds[1].(*redis.IntCmd).Val())
+			require.EqualValues(t, 2*(i+1), number(t, cmds[1]))
 		}
 	})
 
@@ -538,6 +555,7 @@ func TestRedirections(t *testing.T) {
 
 // TestTransaction: a transaction is sent once, and its end is known or unknown.
 func TestTransaction(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"client", "failover", "cluster", "ring"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -629,6 +647,7 @@ func TestReadEverywhere(t *testing.T) {
 
 // TestLostRead: a lost reply of a script that reads is asked for again.
 func TestLostRead(t *testing.T) {
+	t.Parallel()
 	script := once.NewScript(`return redis.call('GET', KEYS[1])`)
 	for _, kind := range []string{"client", "auto", "cluster", "ring"} {
 		t.Run(kind, func(t *testing.T) {
@@ -647,5 +666,30 @@ func TestLostRead(t *testing.T) {
 				require.Equal(t, "x", v)
 			}
 		})
+	}
+}
+
+// TestDeadNode: through the AutoPipeliner of a cluster, a write to a node that is dead is an error, though go-redis ends
+// it without one.
+func TestDeadNode(t *testing.T) {
+	ctx := t.Context()
+	cluster := redistest.NewCluster(t)
+	client := cluster.Client(func(o *redis.ClusterOptions) {
+		o.MaxRedirects, o.MaxRetries, o.DialerRetries = 1, -1, 1
+	})
+	ap, err := client.AutoPipeline()
+	require.NoError(t, err)
+	script := once.NewScript("return redis.call('INCR', KEYS[1])")
+	_, err = script.Run(ctx, ap, []string{"n"})
+	require.NoError(t, err)
+	cluster.MasterOf("n").Kill()
+	for range 3 {
+		for _, rdb := range []redis.UniversalClient{ap, client} {
+			_, err := script.Run(ctx, rdb, []string{"n"})
+			require.Error(t, err)
+			_, err = script.Read(ctx, rdb, []string{"n", "{n}2"})
+			require.Error(t, err)
+			require.Error(t, once.Process(ctx, rdb, redis.NewIntCmd(ctx, "incrby", "n", 0)))
+		}
 	}
 }

@@ -56,13 +56,38 @@ func Process(ctx context.Context, rdb redis.UniversalClient, cmd redis.Cmder) er
 		}
 	}
 	if err == nil {
-		return nil
+		return w.doubt(rdb, cmd)
 	}
 	switch outcomeOf(err, followsLate(rdb)) {
 	case Unknown:
 		return &UnknownError{Err: err}
 	default:
 		return err
+	}
+}
+
+// doubt looks closer at a command that ended without an error although a try of
+// it could not be sent. An AutoPipeliner that sends a command alone stamps on it
+// what its pipeline returned: nil, since the wrapper keeps such an error back. That
+// looks like the acknowledgement of a later try.
+func (w *wrapper) doubt(rdb redis.UniversalClient, cmd redis.Cmder) error {
+	if w.failed == nil || w.after > 1 {
+		return nil
+	}
+	switch rdb.(type) {
+	case *redis.Client, *redis.Ring, *redis.ClusterClient:
+		return nil
+	}
+	c, ok := cmd.(*redis.Cmd)
+	switch {
+	case ok && c.Val() != nil:
+		return nil
+	case ok: // an answer that is nil would be redis.Nil
+		cmd.SetErr(w.failed)
+		return w.failed
+	default:
+		cmd.SetErr(w.failed)
+		return &UnknownError{Err: w.failed}
 	}
 }
 

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/larder-go/larder/internal/once"
-	"github.com/larder-go/larder/internal/redistest"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/larder-go/larder/internal/once"
+	"github.com/larder-go/larder/internal/redistest"
 )
 
 func TestMain(m *testing.M) {
@@ -34,6 +35,14 @@ func client(t *testing.T) (*redis.Client, *miniredis.Miniredis) {
 }
 
 func incr(ctx context.Context, key string) redis.Cmder { return redis.NewIntCmd(ctx, "incr", key) }
+
+// number is the reply of a command that counts.
+func number(t *testing.T, cmd redis.Cmder) int64 {
+	t.Helper()
+	n, ok := cmd.(*redis.IntCmd)
+	require.True(t, ok)
+	return n.Val()
+}
 
 func TestProcess(t *testing.T) {
 	rdb, m := client(t)
@@ -91,7 +100,7 @@ func TestExec(t *testing.T) {
 	require.ErrorIs(t, cmds[1].Err(), redis.Nil)
 	require.Equal(t, "WRONGTYPE", once.Code(cmds[2].Err()))
 	require.ErrorIs(t, cmds[3].Err(), once.ErrEncode)
-	require.EqualValues(t, 2, cmds[4].(*redis.IntCmd).Val())
+	require.EqualValues(t, 2, number(t, cmds[4]))
 	require.Empty(t, once.Exec(ctx, rdb, nil))
 
 	ended, cancel := context.WithCancel(ctx)
@@ -134,7 +143,9 @@ func TestScript(t *testing.T) {
 	}
 	cmds := []redis.Cmder{s.Cmd(ctx, []string{"x"}, 1), incr(ctx, "y"), s.Cmd(ctx, []string{"x"}, 1)}
 	require.Equal(t, []once.Outcome{once.Applied, once.Applied, once.Applied}, once.Exec(ctx, rdb, cmds))
-	require.Equal(t, "2", cmds[2].(*redis.Cmd).Val())
+	last, ok := cmds[2].(*redis.Cmd)
+	require.True(t, ok)
+	require.Equal(t, "2", last.Val())
 }
 
 type replyError string

@@ -14,6 +14,10 @@ type mark struct {
 	// command: go-redis overwrites no error by a later one, so a batch that is
 	// tried again and cut then would otherwise show the first error.
 	unsent error
+	// failed is the last such error, and stays; after counts the calls of
+	// SetErr(nil) behind it.
+	failed error
+	after  int32
 }
 
 // note counts a call of SetErr, and says whether the error is to be handed on.
@@ -23,8 +27,9 @@ func (m *mark) note(err error) bool {
 	switch {
 	case err == nil:
 		m.nils++
+		m.after++
 	case notSent(err):
-		m.unsent = err
+		m.unsent, m.failed, m.after = err, err, 0
 		return false
 	}
 	return true

@@ -1,0 +1,5 @@
+// Package bench compares Larder with others, side by side. It is a module of its
+// own, so that nobody who uses Larder links its rivals.
+//
+//	go test -bench Set -benchtime 60x ./bulk
+package bench

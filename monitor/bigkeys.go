@@ -1,0 +1,372 @@
+package monitor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// BigKeysOptions of BigKeys. The zero value is fine.
+type BigKeysOptions struct {
+	Match     string // keys of this pattern alone; "" = all
+	Threshold int64  // bytes from which a key is reported; defaults to 1 MiB, -1: any
+	Top       int    // how many keys are reported, in all and of each type, and how many prefixes; defaults to 20
+	Samples   int    // elements of a collection that its size is estimated from; defaults to 5, at most 1000: a server reads all of a million with SAMPLES 0
+	Separator string // ends a prefix; defaults to ":"
+	Depth     int    // how many separators a prefix reaches to; defaults to 1
+
+	Batch   int           // keys a round trip; defaults to 500, at most 10,000
+	Pause   time.Duration // between two pages of SCAN; defaults to none. With one, a node is asked by one connection at a time
+	MaxKeys int64         // ends the scan after so many keys; 0 = without limit
+	MaxTime time.Duration // ends the scan after so long a time; 0 = without limit
+
+	Progress func(BigKeysProgress) // after each page, never twice at once; may be nil
+}
+
+// BigKeysProgress is how far a scan is.
+type BigKeysProgress struct {
+	Scanned int64
+	Total   int64 // keys that there were when the scan began
+}
+
+// BigKeysReport is what BigKeys found.
+type BigKeysReport struct {
+	Scanned int64 `json:"scanned"` // keys that were measured
+	Total   int64 `json:"total"`   // keys that there were when the scan began
+	Bytes   int64 `json:"bytes"`   // of the keys that were measured
+	Denied  int64 `json:"denied"`  // keys that the user may not read
+	Partial bool  `json:"partial"` // not all keys were looked at: a budget was spent, ctx ended, or a node failed
+
+	Keys     []BigKey            `json:"keys"`      // the largest, largest first
+	ByType   map[string][]BigKey `json:"by_type"`   // the largest of each type
+	ByPrefix []PrefixUsage       `json:"by_prefix"` // of all keys that were measured, the heaviest first
+}
+
+// BigKey is a key of at least Threshold bytes.
+type BigKey struct {
+	Name     string        `json:"name"`
+	Type     string        `json:"type"`
+	Node     string        `json:"node"`
+	Encoding string        `json:"encoding"` // "" where the server does not tell
+	Bytes    int64         `json:"bytes"`    // as MEMORY USAGE estimates, key and value
+	Length   int64         `json:"length"`   // elements, or bytes of a string; -1 where it could not be asked
+	TTL      time.Duration `json:"ttl_ns"`   // -1: it never expires
+}
+
+// PrefixUsage is what the keys with a common beginning take.
+type PrefixUsage struct {
+	Prefix string `json:"prefix"` // "" for keys without the separator
+	Keys   int64  `json:"keys"`
+	Bytes  int64  `json:"bytes"`
+}
+
+// WithoutTTL returns the reported keys that never expire, largest first.
+func (r BigKeysReport) WithoutTTL() []BigKey {
+	var out []BigKey
+	for _, list := range r.ByType {
+		for _, k := range list {
+			if k.TTL == -1 {
+				out = append(out, k)
+			}
+		}
+	}
+	slices.SortFunc(out, bigger)
+	return out
+}
+
+const (
+	mebibyte      = 1 << 20
+	prefixes      = 10_000 // kept; the rest is counted as otherPrefixes
+	otherPrefixes = "(others)"
+	serverSamples = 5 // what MEMORY USAGE takes by itself
+)
+
+func (o BigKeysOptions) completed() (BigKeysOptions, error) {
+	o.Threshold = cmp.Or(o.Threshold, mebibyte)
+	o.Top = cmp.Or(o.Top, 20)
+	o.Samples = cmp.Or(o.Samples, serverSamples)
+	o.Separator = cmp.Or(o.Separator, ":")
+	o.Depth = cmp.Or(o.Depth, 1)
+	o.Batch = cmp.Or(o.Batch, 500)
+	bad := func(field string, v any) error {
+		return fmt.Errorf("monitor: BigKeysOptions.%s: %v is out of range", field, v)
+	}
+	switch {
+	case o.Threshold < -1:
+		return o, bad("Threshold", o.Threshold)
+	case o.Top < 1 || o.Top > 100_000:
+		return o, bad("Top", o.Top)
+	case o.Samples < 1 || o.Samples > 1000:
+		return o, bad("Samples", o.Samples)
+	case o.Depth < 1 || o.Depth > 100:
+		return o, bad("Depth", o.Depth)
+	case o.Batch < 1 || o.Batch > 10_000:
+		return o, bad("Batch", o.Batch)
+	case o.Pause < 0:
+		return o, bad("Pause", o.Pause)
+	case o.MaxKeys < 0:
+		return o, bad("MaxKeys", o.MaxKeys)
+	case o.MaxTime < 0:
+		return o, bad("MaxTime", o.MaxTime)
+	}
+	return o, nil
+}
+
+// BigKeys finds the keys that take the most memory, on all masters at once. It reads in pages: SCAN, and MEMORY USAGE of
+// each key with bounded samples, so that no command keeps the server for long, however large a key is. Keys that reach
+// the Threshold are asked for type, expiry, encoding and length in addition; the last two touch the idle time of the keys
+// that are reported, where the server does not know CLIENT NO-TOUCH. It writes nothing.
+//
+// Cost: two round trips for each Batch of keys, O(keys). A key that SCAN returns twice counts once (of a node's first four
+// million). Where ctx ends or a node fails, the report is partial and holds what was found, and the error says why; a
+// spent budget makes it partial without an error. How long a server that hangs is waited for, its client decides. The
+// client's database alone is scanned.
+func BigKeys(ctx context.Context, rdb redis.UniversalClient, opts BigKeysOptions) (BigKeysReport, error) {
+	opts, err := opts.completed()
+	if err != nil {
+		return BigKeysReport{}, err
+	}
+	targets, err := masters(ctx, rdb)
+	if err != nil {
+		return BigKeysReport{}, fmt.Errorf("monitor: big keys: %w", err)
+	}
+	b := &bigKeys{opts: opts, byType: map[string][]BigKey{}, prefixes: map[string]*PrefixUsage{}, budget: budget{keys: opts.MaxKeys}}
+	if opts.MaxTime > 0 {
+		b.budget.deadline = time.Now().Add(opts.MaxTime)
+	}
+	_ = perNode(targets, func(t target) error { // a node that does not tell its size fails in the scan, too
+		n, err := t.client.DBSize(ctx).Result()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.report.Total += n
+		return err
+	})
+	err = perNode(targets, func(t target) error { return b.node(ctx, t) })
+	b.finish(ctx, targets)
+	b.report.Partial = err != nil || b.budget.spent.Load()
+	if err != nil {
+		err = fmt.Errorf("monitor: big keys: %w", err)
+	}
+	return b.report, err
+}
+
+// bigKeys collects what the nodes find.
+type bigKeys struct {
+	opts   BigKeysOptions
+	budget budget
+
+	mu       sync.Mutex
+	report   BigKeysReport
+	byType   map[string][]BigKey
+	prefixes map[string]*PrefixUsage
+}
+
+func (b *bigKeys) node(ctx context.Context, t target) error {
+	workers := 2 // one is parsed while the server works on the other
+	if b.opts.Pause > 0 {
+		workers = 1
+	}
+	s := &scan{
+		match: b.opts.Match, batch: int64(b.opts.Batch), pause: b.opts.Pause, workers: workers, budget: &b.budget,
+		measure: func(ctx context.Context, keys []string) error { return b.measure(ctx, t, keys) },
+		scanned: func(n int) {
+			if b.opts.Progress == nil {
+				return
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.opts.Progress(BigKeysProgress{Scanned: b.report.Scanned + b.report.Denied, Total: b.report.Total})
+		},
+	}
+	return s.run(ctx, t.client)
+}
+
+// measure asks for the size of a page of keys.
+func (b *bigKeys) measure(ctx context.Context, t target, keys []string) error {
+	cmds := make([]redis.Cmder, len(keys))
+	sizes := make([]*redis.IntCmd, len(keys))
+	for i, key := range keys {
+		if b.opts.Samples == serverSamples {
+			sizes[i] = redis.NewIntCmd(ctx, "memory", "usage", key)
+		} else {
+			sizes[i] = redis.NewIntCmd(ctx, "memory", "usage", key, "samples", b.opts.Samples)
+		}
+		cmds[i] = sizes[i]
+	}
+	if err := readAll(ctx, t.client, cmds); err != nil {
+		return err
+	}
+	var big []BigKey
+	var scanned, bytes, denied int64
+	b.mu.Lock()
+	for i, cmd := range sizes {
+		switch err := cmd.Err(); {
+		case err == nil:
+		case errors.Is(err, redis.Nil), moved(err): // it has gone meanwhile
+			continue
+		case keyDenied(err):
+			denied++
+			continue
+		default:
+			b.mu.Unlock()
+			return fmt.Errorf("memory usage: %w", err)
+		}
+		size := cmd.Val()
+		scanned++
+		bytes += size
+		b.addPrefix(keys[i], size)
+		if size >= b.opts.Threshold {
+			big = append(big, BigKey{Name: keys[i], Node: t.addr, Bytes: size, Length: -1})
+		}
+	}
+	b.report.Scanned += scanned
+	b.report.Bytes += bytes
+	b.report.Denied += denied
+	b.mu.Unlock()
+	return b.keep(ctx, t, big)
+}
+
+// prefixOf returns the beginning of a key up to its depth-th separator, or up to its last one.
+func prefixOf(key, separator string, depth int) string {
+	end := 0
+	for range depth {
+		i := strings.Index(key[end:], separator)
+		if i < 0 {
+			break
+		}
+		end += i + len(separator)
+	}
+	return key[:end]
+}
+
+// addPrefix is called with the lock.
+func (b *bigKeys) addPrefix(key string, size int64) {
+	prefix := prefixOf(key, b.opts.Separator, b.opts.Depth)
+	p := b.prefixes[prefix]
+	if p == nil {
+		if len(b.prefixes) >= prefixes {
+			prefix = otherPrefixes
+			p = b.prefixes[prefix]
+		}
+		if p == nil {
+			p = &PrefixUsage{Prefix: strings.Clone(prefix)}
+			b.prefixes[p.Prefix] = p
+		}
+	}
+	p.Keys++
+	p.Bytes += size
+}
+
+// keep asks big keys for type and expiry, and keeps the largest of each type.
+func (b *bigKeys) keep(ctx context.Context, t target, big []BigKey) error {
+	if len(big) == 0 {
+		return nil
+	}
+	cmds := make([]redis.Cmder, 0, 2*len(big))
+	for _, k := range big {
+		cmds = append(cmds, redis.NewStatusCmd(ctx, "type", k.Name), redis.NewIntCmd(ctx, "pttl", k.Name))
+	}
+	if err := readAll(ctx, t.client, cmds); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, k := range big {
+		kind, ok := cmds[2*i].(*redis.StatusCmd)
+		ttl, ok2 := cmds[2*i+1].(*redis.IntCmd)
+		if !ok || !ok2 {
+			continue
+		}
+		k.Type, k.TTL = "unknown", -1
+		if kind.Err() == nil { // who may not ask for it learns of the key all the same
+			k.Type = kind.Val()
+		}
+		if k.Type == "none" {
+			continue
+		}
+		if ttl.Err() == nil && ttl.Val() >= 0 {
+			k.TTL = time.Duration(ttl.Val()) * time.Millisecond
+		}
+		b.byType[k.Type] = insert(b.byType[k.Type], k, b.opts.Top)
+	}
+	return nil
+}
+
+// bigger orders by size, and by name where that is the same, so that a report does not depend on the order of the scan.
+func bigger(a, b BigKey) int {
+	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Node, b.Node))
+}
+
+// insert keeps the top of a list that is sorted, each name of a node once.
+func insert(list []BigKey, k BigKey, top int) []BigKey {
+	if i := slices.IndexFunc(list, func(have BigKey) bool { return have.Name == k.Name && have.Node == k.Node }); i >= 0 {
+		if list[i].Bytes >= k.Bytes {
+			return list
+		}
+		list = slices.Delete(list, i, i+1)
+	}
+	i, _ := slices.BinarySearchFunc(list, k, bigger)
+	if i >= top {
+		return list
+	}
+	list = slices.Insert(list, i, k)
+	return list[:min(len(list), top)]
+}
+
+// lengths are the commands that tell how many elements a key of a type has, in constant time.
+var lengths = map[string]string{"string": "strlen", "list": "llen", "set": "scard", "zset": "zcard", "hash": "hlen", "stream": "xlen"}
+
+// finish asks the keys that are reported for encoding and length, and sorts.
+func (b *bigKeys) finish(ctx context.Context, targets []target) {
+	_ = perNode(targets, func(t target) error { // a report without them is a report
+		var mine []*BigKey
+		for _, list := range b.byType {
+			for i := range list {
+				if list[i].Node == t.addr {
+					mine = append(mine, &list[i])
+				}
+			}
+		}
+		if err := ctx.Err(); err != nil || len(mine) == 0 {
+			return err
+		}
+		// One pipeline is one connection, so that CLIENT NO-TOUCH (7.2) holds for the lengths alone.
+		cmds := []redis.Cmder{redis.NewStatusCmd(ctx, "client", "no-touch", "on")}
+		for _, k := range mine {
+			cmds = append(cmds, redis.NewStringCmd(ctx, "object", "encoding", k.Name), redis.NewIntCmd(ctx, cmp.Or(lengths[k.Type], "strlen"), k.Name))
+		}
+		cmds = append(cmds, redis.NewStatusCmd(ctx, "client", "no-touch", "off"))
+		if err := readAll(ctx, t.client, cmds); err != nil {
+			return err
+		}
+		for i, k := range mine {
+			if enc, ok := cmds[1+2*i].(*redis.StringCmd); ok && enc.Err() == nil {
+				k.Encoding = enc.Val()
+			}
+			if n, ok := cmds[2+2*i].(*redis.IntCmd); ok && n.Err() == nil {
+				k.Length = n.Val()
+			}
+		}
+		return nil
+	})
+	b.report.Keys, b.report.ByType, b.report.ByPrefix = []BigKey{}, b.byType, []PrefixUsage{}
+	for _, list := range b.byType {
+		b.report.Keys = append(b.report.Keys, list...)
+	}
+	slices.SortFunc(b.report.Keys, bigger)
+	b.report.Keys = b.report.Keys[:min(len(b.report.Keys), b.opts.Top)]
+	for _, p := range b.prefixes {
+		b.report.ByPrefix = append(b.report.ByPrefix, *p)
+	}
+	slices.SortFunc(b.report.ByPrefix, func(x, y PrefixUsage) int {
+		return cmp.Or(cmp.Compare(y.Bytes, x.Bytes), cmp.Compare(x.Prefix, y.Prefix))
+	})
+	b.report.ByPrefix = b.report.ByPrefix[:min(len(b.report.ByPrefix), b.opts.Top)]
+}

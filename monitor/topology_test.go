@@ -1,0 +1,127 @@
+package monitor
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/larder-go/larder/internal/redistest"
+)
+
+// TestTopology: masters and replicas with their lag, seen from either end.
+func TestTopology(t *testing.T) {
+	t.Parallel()
+	master := redistest.NewServer(t, redistest.ServerOptions{})
+	replica := redistest.NewReplica(t, master, redistest.ServerOptions{})
+	rdb := master.Client()
+	require.NoError(t, rdb.Set(t.Context(), "k", "v", 0).Err())
+	require.NoError(t, rdb.Wait(t.Context(), 1, time.Minute).Err())
+	report, err := Topology(t.Context(), rdb)
+	require.NoError(t, err)
+	assert.Equal(t, "standalone", report.Mode)
+	require.Len(t, report.Masters, 1)
+	m := report.Masters[0]
+	assert.True(t, m.Up)
+	require.Len(t, m.Replicas, 1)
+	assert.Equal(t, replica.Addr(), m.Replicas[0].Addr)
+	assert.True(t, m.Replicas[0].Up)
+	assert.Equal(t, "online", m.Replicas[0].State)
+	_, known := m.Replicas[0].Behind.Get()
+	assert.True(t, known)
+	_, known = m.Replicas[0].Lag.Get()
+	assert.True(t, known)
+	report, err = Topology(t.Context(), replica.Client())
+	require.NoError(t, err)
+	require.Len(t, report.Masters, 1)
+	assert.Equal(t, master.Addr(), report.Masters[0].Addr)
+	assert.Equal(t, Known(true), report.Masters[0].Replicas[0].LinkUp)
+	_, err = Topology(t.Context(), rdb, nil)
+	require.Error(t, err)
+	_, err = Topology(t.Context(), nil)
+	require.Error(t, err)
+}
+
+// TestTopologyEverywhere: each kind of deployment says what it is.
+func TestTopologyEverywhere(t *testing.T) {
+	t.Parallel()
+	kinds := []redistest.Kind{redistest.KindMiniredis, redistest.KindFailover, redistest.KindCluster, redistest.KindRing}
+	redistest.On(t, kinds, func(t *testing.T, e redistest.Env) {
+		var sentinels []*redis.SentinelClient
+		if e.Sentinels != nil {
+			for _, addr := range append(e.Sentinels.Addrs(), "127.0.0.1:1") {
+				c := redis.NewSentinelClient(&redis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Minute})
+				t.Cleanup(func() { _ = c.Close() })
+				sentinels = append(sentinels, c)
+			}
+		}
+		report, err := Topology(t.Context(), e.Client, sentinels...)
+		require.NoError(t, err)
+		switch e.Kind {
+		case redistest.KindMiniredis:
+			assert.Equal(t, "standalone", report.Mode)
+			assert.Len(t, report.Masters, 1)
+		case redistest.KindRing:
+			assert.Equal(t, "ring", report.Mode)
+			assert.Len(t, report.Masters, 2)
+		case redistest.KindFailover:
+			require.Len(t, report.Masters, 1)
+			assert.Len(t, report.Masters[0].Replicas, 2)
+			require.Len(t, report.Sentinels, 4)
+			require.Len(t, report.Sentinels[0].Masters, 1)
+			assert.Equal(t, redistest.MasterName, report.Sentinels[0].Masters[0].Name)
+			assert.Len(t, report.Sentinels[0].Masters[0].ReplicaAddrs, 2)
+			assert.NotEmpty(t, report.Sentinels[3].Err)
+			one := e.Sentinels.Sentinels()[0].Client() // a plain client of a Sentinel
+			report, err = Topology(t.Context(), one)
+			require.NoError(t, err)
+			assert.Equal(t, "sentinel", report.Mode)
+			require.Len(t, report.Sentinels, 1)
+			assert.Equal(t, Known(true), report.Sentinels[0].Masters[0].Quorum)
+		case redistest.KindCluster:
+			assert.Equal(t, "cluster", report.Mode)
+			assert.Equal(t, "ok", report.State)
+			assert.Equal(t, clusterSlots, report.SlotsCovered)
+			assert.Empty(t, report.SlotsMissing)
+			require.Len(t, report.Masters, 3)
+			for i, m := range report.Masters {
+				assert.True(t, m.Up)
+				assert.Equal(t, e.Cluster.Masters()[i].Addr(), m.Addr, "in the order of their slots")
+				require.Len(t, m.Replicas, 1)
+				assert.True(t, m.Replicas[0].Up)
+				assert.Equal(t, Known(true), m.Replicas[0].LinkUp)
+			}
+		}
+	})
+}
+
+// TestTopologyMissing: slots that nobody serves are named, by a view that a cluster would give.
+func TestTopologyMissing(t *testing.T) {
+	t.Parallel()
+	c := redistest.NewCluster(t)
+	for _, n := range c.Nodes() {
+		_ = n.Client().ClusterDelSlots(t.Context(), 7, 8, 100).Err() // the others may have heard of it
+	}
+	rdb := c.Client()
+	redistest.Poll(t, "the slots are missing", func() bool {
+		report, err := Topology(t.Context(), rdb)
+		return err == nil && report.SlotsCovered == clusterSlots-3 && report.State == "fail" &&
+			assert.ObjectsAreEqual([][2]int{{7, 8}, {100, 100}}, report.SlotsMissing)
+	})
+	c.Nodes()[3].Kill()
+	redistest.Poll(t, "the dead replica is down, and no other", func() bool {
+		report, err := Topology(t.Context(), rdb)
+		require.NoError(t, err)
+		var down []string
+		for _, m := range report.Masters {
+			for _, r := range m.Replicas {
+				if !r.Up {
+					down = append(down, r.Addr)
+				}
+			}
+		}
+		return len(down) == 1 && down[0] == c.Nodes()[3].Addr()
+	})
+}
