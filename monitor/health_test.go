@@ -266,6 +266,12 @@ func TestReadyCluster(t *testing.T) {
 		})
 	}
 
+	// A replica that has not heard of the slot would leave it to its master, which then stays one.
+	for _, n := range c.Nodes() {
+		redistest.Poll(t, "the slot's owner is known", func() bool {
+			return strings.Contains(n.Client().ClusterInfo(ctx).Val(), "cluster_slots_assigned:16384")
+		})
+	}
 	c.Promote(t, c.Masters()[0])
 	redistest.Poll(t, "ready behind the failover", func() bool {
 		rdb.ReloadState(ctx)
