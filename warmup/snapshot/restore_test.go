@@ -25,7 +25,7 @@ func TestPiecesSentTwice(t *testing.T) {
 	ctx := t.Context()
 	var records []*record
 	for i, key := range []string{"list", "string"} {
-		typ := byte("ls"[i])
+		typ := "ls"[i]
 		records = append(
 			records, &record{typ: typ, key: key, elements: []string{"first"}, flags: flagMore | flagTorn},
 			&record{typ: typ, key: key, elements: []string{"second"}, flags: flagMore | flagContinued | flagTorn},
