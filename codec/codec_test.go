@@ -72,7 +72,7 @@ type everything struct {
 func filled() everything {
 	return everything{
 		embedded: embedded{E: 7}, S: "zoë\x00", C: "red", L: -128, M: math.MaxUint64, R: 0.1, O: true, B: blob{0, 255}, F: -1e300,
-		P: new(0), Q: new(""), Sl: []int{math.MinInt64, 0, math.MaxInt64}, Cs: colours{"a", ""}, Map: map[string]int{"": 1, "x": -1},
+		P: new(0), Q: new(""), Sl: []int{math.MinInt, 0, math.MaxInt}, Cs: colours{"a", ""}, Map: map[string]int{"": 1, "x": -1},
 		Ints: map[int]inner{-3: {A: 1}}, In: inner{A: 2, B: []string{"b", ""}}, Ins: []*inner{nil, {A: 1}},
 		Raw: json.RawMessage(`{"a":1}`), IP: net.IPv4(1, 2, 3, 4), Addr: netip.MustParseAddr("fe80::1"),
 		T: time.Date(2024, 2, 29, 12, 0, 0, 123456789, time.UTC), D: -time.Nanosecond, U: &upper{S: "ab"}, Arr: [3]int16{1, 2, 3},

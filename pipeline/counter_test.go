@@ -64,7 +64,7 @@ func TestCounters(t *testing.T) {
 		require.NoError(t, rdb.ScriptFlush(ctx).Err())
 	}
 	// An existing counter keeps its end, and exact values beyond 2^53.
-	require.NoError(t, rdb.Set(ctx, "old", math.MaxInt64-10, 0).Err())
+	require.NoError(t, rdb.Set(ctx, "old", int64(math.MaxInt64-10), 0).Err())
 	values, _, err := b.Increment(ctx, map[string]int64{"old": 9, "n1": 1}, pipeline.CounterOptions{TTL: time.Minute})
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{"old": math.MaxInt64 - 1, "n1": 3}, values)

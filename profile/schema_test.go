@@ -123,7 +123,7 @@ func filled() everything {
 	at := time.Date(2024, 2, 29, 23, 59, 59, 123456789, time.FixedZone("", -5*3600-1800))
 	return everything{
 		Base: Base{ID: math.MaxUint64, Created: at.UTC(), deeper: deeper{Depth: 3}}, Part: &Part{1, 2},
-		S: "zoë\x00\xff", C: "red", I: math.MinInt64, L: -128, I16: 1, I32: math.MinInt32, U: math.MaxUint64, M: 1, R: 0.1, F: -1e300, O: true,
+		S: "zoë\x00\xff", C: "red", I: math.MinInt, L: -128, I16: 1, I32: math.MinInt32, U: math.MaxUint, M: 1, R: 0.1, F: -1e300, O: true,
 		T: at, St: stamp(at), D: -time.Nanosecond, B: []byte{0, 255}, Bl: blob("b"), Raw: json.RawMessage(`{"a":1}`), IP: net.IPv4(1, 2, 3, 4).To4(),
 		PS: new(""), PI: new(0), PT: &at, PN: &nested{A: 1, C: &nested{B: []string{""}}}, Sl: []int{1, 2}, Cs: colors{"a", ""},
 		Map: map[string]int{"": 1}, Tags: tags{"k": "v"}, Ints: map[int]nested{-3: {A: 1}}, N: nested{D: map[string]int{}}, Ns: []*nested{nil, {A: 5}},
