@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/larder-go/larder/internal/keyset"
 	"github.com/larder-go/larder/internal/once"
 )
 
@@ -75,7 +76,7 @@ type chunk struct {
 	args  []any
 	slab  []once.Status
 	batch once.Batch
-	seen  keyset
+	seen  keyset.Set
 	// after are the chunks on their way that hold a key of this one.
 	after []chan struct{}
 	done  chan struct{}
@@ -113,11 +114,11 @@ func (r *run) take(key string, size int) *chunk {
 	if cap(g.slots) > 1 {
 		h := maphash.String(r.seed, key) | 1
 		for _, f := range g.flying {
-			if f.seen.has(h) && (len(c.after) == 0 || c.after[len(c.after)-1] != f.done) {
+			if f.seen.Has(h) && (len(c.after) == 0 || c.after[len(c.after)-1] != f.done) {
 				c.after = append(c.after, f.done)
 			}
 		}
-		c.seen.add(h)
+		c.seen.Add(h)
 	}
 	c.bytes += size
 	return c
@@ -177,7 +178,7 @@ func (c *chunk) reset() {
 	c.cmds, c.args, c.slab = c.cmds[:0], c.args[:0], c.slab[:0]
 	c.bytes = 0
 	c.after = c.after[:0]
-	c.seen.reset()
+	c.seen.Reset()
 }
 
 // dispatch sends the chunk of g as soon as a worker of the node is free.
@@ -542,57 +543,4 @@ func (t *router) node(ctx context.Context, b *Batcher, key string) int {
 	}
 	t.bySlot[s] = n
 	return n
-}
-
-// keyset is a set of the hashes of keys.
-type keyset struct {
-	table []uint64
-	n     int
-}
-
-func (s *keyset) has(h uint64) bool {
-	if s.n == 0 {
-		return false
-	}
-	mask := uint64(len(s.table) - 1)
-	for i := h >> 20 & mask; ; i = (i + 1) & mask {
-		switch s.table[i] {
-		case h:
-			return true
-		case 0:
-			return false
-		}
-	}
-}
-
-func (s *keyset) add(h uint64) {
-	if 2*s.n >= len(s.table) {
-		s.grow()
-	}
-	mask := uint64(len(s.table) - 1)
-	i := h >> 20 & mask
-	for s.table[i] != 0 {
-		if s.table[i] == h {
-			return
-		}
-		i = (i + 1) & mask
-	}
-	s.table[i] = h
-	s.n++
-}
-
-func (s *keyset) grow() {
-	old := s.table
-	s.table = make([]uint64, max(16, 2*len(old)))
-	s.n = 0
-	for _, h := range old {
-		if h != 0 {
-			s.add(h)
-		}
-	}
-}
-
-func (s *keyset) reset() {
-	clear(s.table)
-	s.n = 0
 }

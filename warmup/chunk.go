@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/larder-go/larder/codec"
+	"github.com/larder-go/larder/internal/keyset"
 	"github.com/larder-go/larder/internal/once"
 	"github.com/larder-go/larder/pipeline"
 )
@@ -41,7 +42,7 @@ type chunk struct {
 	fates  []fate
 	loads  bool // some items wait for their Load
 	known  int  // bytes of the values whose size is known without encoding them
-	hashes keyset
+	hashes keyset.Set
 	after  []chan struct{} // of chunks on their way with a key of this one
 	done   chan struct{}
 
@@ -87,7 +88,7 @@ func (c *chunk) reset() {
 	clear(c.items)
 	clear(c.entries[:cap(c.entries)])
 	c.items, c.fates, c.entries, c.after = c.items[:0], c.fates[:0], c.entries[:0], c.after[:0]
-	c.hashes.reset()
+	c.hashes.Reset()
 	c.loads, c.cut, c.known, c.size = false, false, 0, 0
 	c.stored, c.skipped, c.failed, c.sent = 0, 0, 0, 0
 }
@@ -124,11 +125,11 @@ func (c *chunk) add(r *run, it Item, bad error) {
 	} else if r.w.opts.Workers > 1 {
 		h := maphash.String(r.seed, it.Key) | 1
 		for _, other := range r.flying {
-			if other.hashes.has(h) && (len(c.after) == 0 || c.after[len(c.after)-1] != other.done) {
+			if other.hashes.Has(h) && (len(c.after) == 0 || c.after[len(c.after)-1] != other.done) {
 				c.after = append(c.after, other.done)
 			}
 		}
-		c.hashes.add(h)
+		c.hashes.Add(h)
 	}
 	c.items = append(c.items, it)
 	c.fates = append(c.fates, f)
@@ -448,10 +449,10 @@ func (r *run) seenBefore(key string) bool {
 	h := maphash.String(r.seed, key) | 1
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.would.has(h) {
+	if r.would.Has(h) {
 		return true
 	}
-	r.would.add(h)
+	r.would.Add(h)
 	return false
 }
 

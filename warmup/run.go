@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/larder-go/larder/internal/keyset"
 )
 
 // run is one call of Run. The caller's goroutine takes the items, gathers them in
@@ -43,7 +45,7 @@ type run struct {
 	stopped bool     // no more errors are counted
 	places  []*place // the chunks that are not noted, in their order
 	noted   mark
-	would   keyset // hashes of the keys that a dry run would have stored
+	would   keyset.Set // hashes of the keys that a dry run would have stored
 }
 
 // place is a chunk's place in the order of all.

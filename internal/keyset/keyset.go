@@ -1,13 +1,14 @@
-package warmup
+package keyset
 
-// keyset is a set of the hashes of a chunk's keys: odd numbers, so that 0 is a
-// free place.
-type keyset struct {
+// Set is a set of the hashes of keys: odd numbers, so that 0 is a free place. The zero value is empty. It is not safe for
+// concurrent use.
+type Set struct {
 	table []uint64
 	n     int
 }
 
-func (s *keyset) has(h uint64) bool {
+// Has says whether a hash is in the set.
+func (s *Set) Has(h uint64) bool {
 	if s.n == 0 {
 		return false
 	}
@@ -22,7 +23,8 @@ func (s *keyset) has(h uint64) bool {
 	}
 }
 
-func (s *keyset) add(h uint64) {
+// Add puts a hash, which is odd, into the set.
+func (s *Set) Add(h uint64) {
 	if 2*s.n >= len(s.table) {
 		s.grow()
 	}
@@ -38,18 +40,22 @@ func (s *keyset) add(h uint64) {
 	s.n++
 }
 
-func (s *keyset) grow() {
+func (s *Set) grow() {
 	old := s.table
 	s.table = make([]uint64, max(16, 2*len(old)))
 	s.n = 0
 	for _, h := range old {
 		if h != 0 {
-			s.add(h)
+			s.Add(h)
 		}
 	}
 }
 
-func (s *keyset) reset() {
+// Reset empties the set, and keeps its memory.
+func (s *Set) Reset() {
 	clear(s.table)
 	s.n = 0
 }
+
+// Len is how many hashes are in the set.
+func (s *Set) Len() int { return s.n }
