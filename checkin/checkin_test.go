@@ -684,7 +684,7 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// TestKeepChanges: each check-in sets the expiry that its tracker wants.
+// TestKeepChanges: each day that is set sets the expiry that its tracker wants.
 func TestKeepChanges(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -693,10 +693,49 @@ func TestKeepChanges(t *testing.T) {
 	t.Cleanup(func() { rdb.Del(context.WithoutCancel(ctx), key) })
 	at := noon("2095-03-03")
 	for _, keep := range []time.Duration{0, ever, 24 * time.Hour, ever} {
+		at = at.Add(24 * time.Hour)
 		_, err := newTracker(t, rdb, Options{Namespace: "TestKeepChanges", Keep: keep}).CheckInAt(ctx, "u", at)
 		require.NoError(t, err)
 		ttl, err := rdb.PTTL(ctx, key).Result()
 		require.NoError(t, err)
 		assert.Equal(t, keep != ever, ttl > 0)
 	}
+}
+
+// TestInvalidComesFirst: a day that never existed in the zone is invalid, also while it is in the future, and when it is
+// too old.
+func TestInvalidComesFirst(t *testing.T) {
+	t.Parallel()
+	apia := zone(t, "Pacific/Apia")
+	rdb := lardertest.New(t)
+	var count counting
+	rdb.AddHook(&count)
+	tr := newTracker(t, rdb, Options{Location: apia, Backfill: 1})
+	for _, now := range []string{"2011-12-20 12:00", "2012-01-31 12:00", "2026-06-01 12:00"} {
+		_, sent := count.of(func() {
+			_, err := tr.BackfillAt(t.Context(), "u", day("2011-12-30"), moment(now, apia))
+			require.ErrorIs(t, err, ErrInvalidDay, now)
+			_, err = tr.UndoAt(t.Context(), "u", day("2011-12-30"), moment(now, apia))
+			require.ErrorIs(t, err, ErrInvalidDay, now)
+		})
+		assert.Zero(t, sent)
+	}
+}
+
+// TestUndoOfNothing: where there is nothing to be undone nothing is written, not even zeros.
+func TestUndoOfNothing(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	rdb := redistest.Standalone(t)
+	tr := newTracker(t, rdb, Options{Namespace: "TestUndoOfNothing", Backfill: 365})
+	t.Cleanup(func() { _ = tr.Forget(context.WithoutCancel(ctx), "u") })
+	_, err := tr.CheckInAt(ctx, "u", noon("2095-01-03"))
+	require.NoError(t, err)
+	r, err := tr.UndoAt(ctx, "u", day("2095-06-01"), noon("2095-06-02"))
+	require.NoError(t, err)
+	assert.False(t, r.Removed)
+	assert.Equal(t, 1, r.Stats.Total)
+	text, err := rdb.Get(ctx, tr.yearKeys("u", 2095, 2095)[0]).Result()
+	require.NoError(t, err)
+	assert.Equal(t, " ", text)
 }
