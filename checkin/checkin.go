@@ -66,6 +66,7 @@ type Tracker struct {
 	milestones []int         // ascending, each once
 
 	latest atomic.Pointer[view] // of the last call
+	many   *atomic.Bool         // whether the last user to check in had more years than one; shared with In
 }
 
 var (
@@ -98,6 +99,7 @@ func New(rdb redis.UniversalClient, opts Options) (*Tracker, error) {
 		dayStart:  opts.DayStart,
 		backfill:  opts.Backfill,
 		keep:      cmp.Or(opts.Keep, defaultKeep),
+		many:      new(atomic.Bool),
 	}
 	longest := int(maxKeep / hours24)
 	if t.keep > 0 {
@@ -144,6 +146,7 @@ func (t *Tracker) In(loc *time.Location) *Tracker {
 		backfill:   t.backfill,
 		keep:       t.keep,
 		milestones: t.milestones,
+		many:       t.many,
 	}
 }
 

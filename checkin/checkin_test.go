@@ -641,7 +641,10 @@ func TestForeignType(t *testing.T) {
 				func() error { return tr.Forget(ctx, user) },
 			}
 			for i, call := range calls {
-				require.ErrorIs(t, call(), ErrWrongType, "call %d, %d", i, year)
+				for _, many := range []bool{false, true} {
+					tr.many.Store(many)
+					require.ErrorIs(t, call(), ErrWrongType, "call %d, %d", i, year)
+				}
 			}
 			theirs, err := e.Client.LRange(ctx, key, 0, -1).Result()
 			require.NoError(t, err)
@@ -738,4 +741,37 @@ func TestUndoOfNothing(t *testing.T) {
 	text, err := rdb.Get(ctx, tr.yearKeys("u", 2095, 2095)[0]).Result()
 	require.NoError(t, err)
 	assert.Equal(t, " ", text)
+}
+
+// TestGuess: whatever a tracker supposes about the years of a user, the answer is right, and the next guess is as well.
+func TestGuess(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	rdb := lardertest.New(t)
+	tr := newTracker(t, rdb, Options{})
+	for _, guess := range []bool{false, true} {
+		for years := range 3 {
+			user := fmt.Sprint(guess, years)
+			for y := range years {
+				_, err := tr.CheckInAt(ctx, user, noon("2095-12-31").AddDate(-y-1, 0, 0))
+				require.NoError(t, err)
+			}
+			tr.many.Store(guess)
+			r, err := tr.In(zone(t, "Asia/Kathmandu")).CheckInAt(ctx, user, noon("2095-12-31"))
+			require.NoError(t, err)
+			assert.True(t, r.New)
+			assert.Equal(t, years+1, r.Stats.Total)
+			assert.Equal(t, years > 0, tr.many.Load())
+			tr.many.Store(guess)
+			r, err = tr.CheckInAt(ctx, user, noon("2095-12-31"))
+			require.NoError(t, err)
+			assert.False(t, r.New)
+			assert.Equal(t, years+1, r.Stats.Total)
+		}
+		user := fmt.Sprint(guess, "theirs")
+		require.NoError(t, rdb.RPush(ctx, tr.yearKeys(user, 2095, 2095)[0], "theirs").Err())
+		tr.many.Store(guess)
+		_, err := tr.CheckInAt(ctx, user, noon("2095-12-31"))
+		require.ErrorIs(t, err, ErrWrongType)
+	}
 }

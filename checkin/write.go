@@ -3,6 +3,7 @@ package checkin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/larder-go/larder/calendar"
@@ -137,7 +138,10 @@ const clocks = 30 * hours24
 // write sets or clears a day, and returns the retained years from the current one down, and what the day was. In the
 // years it may be as it was, or as it is.
 func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, v *view, set bool) ([]string, bool, error) {
-	value, expiry, near := "0", "", "0"
+	value, expiry, near, guess := "0", "", "0", "0"
+	if t.many.Load() {
+		guess = "1"
+	}
 	if set {
 		value = "1"
 		var at time.Time
@@ -153,7 +157,7 @@ func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, v *v
 	keys[0], keys[own] = keys[own], keys[0] // the script writes the first
 	years := make([]string, len(keys))
 	bit := day.YearDay() - 1
-	reply, err := writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near)
+	reply, err := writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near, guess)
 	if once.Code(err) == "TRYAGAIN" && len(keys) > 1 && !once.IsUnknown(err) {
 		// The slot is on the move, and has keys on both nodes. Each can be asked for by itself; the others first, so
 		// that a foreign type among them is found before anything is written.
@@ -162,7 +166,7 @@ func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, v *v
 			return nil, false, err
 		}
 		copy(years[1:], others)
-		reply, err = writeScript.Run(ctx, t.rdb, keys[:1], bit, value, expiry, near)
+		reply, err = writeScript.Run(ctx, t.rdb, keys[:1], bit, value, expiry, near, guess)
 		if err != nil {
 			return nil, false, err
 		}
@@ -170,6 +174,9 @@ func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, v *v
 		return nil, false, err
 	}
 	was, err := written(years, reply)
+	if many := slices.ContainsFunc(years[1:], func(s string) bool { return s != "" }); many != t.many.Load() {
+		t.many.Store(many)
+	}
 	years[0], years[own] = years[own], years[0]
 	return years, was, err
 }
