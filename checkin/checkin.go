@@ -66,7 +66,7 @@ type Tracker struct {
 	milestones []int         // ascending, each once
 
 	latest atomic.Pointer[view] // of the last call
-	many   *atomic.Bool         // whether the last user to check in had more years than one; shared with In
+	many   *atomic.Bool         // whether the last user had more years than one; shared with In
 }
 
 var (

@@ -163,7 +163,7 @@ func (t *Tracker) read(ctx context.Context, keys []string) ([]string, error) {
 	if len(keys) == 1 {
 		return gets(ctx, t.rdb, keys)
 	}
-	reply, err := readScript.Read(ctx, t.rdb, keys)
+	reply, err := readScript.Read(ctx, t.rdb, keys, t.guess())
 	if once.Code(err) == "TRYAGAIN" { // the slot is on the move, and has keys on both nodes
 		return gets(ctx, t.rdb, keys)
 	}
@@ -171,9 +171,11 @@ func (t *Tracker) read(ctx context.Context, keys []string) ([]string, error) {
 		return nil, err
 	}
 	all, ok := reply.([]any)
-	if !ok || len(all) != len(keys) {
+	if !ok || len(all) != 1 && len(all) != len(keys) {
 		return nil, fmt.Errorf("unexpected reply of %T", reply)
 	}
 	out := make([]string, len(keys))
-	return out, texts(out, all)
+	err = texts(out, all)
+	t.learn(out)
+	return out, err
 }
