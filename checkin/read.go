@@ -56,8 +56,7 @@ func (t *Tracker) stats(ctx context.Context, user string, at time.Time) (Stats, 
 		return Stats{}, err
 	}
 	h := newHistory(v.first(), v.today, v.today.Year, years)
-	h.skip(v.skipped)
-	return h.stats(), nil
+	return h.skip(v.skipped).stats(), nil
 }
 
 // Month returns the calendar of a month: [Tracker.MonthAt] of time.Now().
@@ -134,8 +133,7 @@ func (t *Tracker) calendar(ctx context.Context, user string, from, to calendar.D
 			return Calendar{}, err
 		}
 	}
-	h := newHistory(from, to, newest, years)
-	h.skip(t.skipped(from, to))
+	h := newHistory(from, to, newest, years).skip(t.skipped(from, to))
 	c := Calendar{From: from, To: to, Checked: make([]bool, h.days.n), Count: h.days.count(), Longest: h.runs.longest()}
 	for i := range c.Checked {
 		c.Checked[i] = h.days.has(i)

@@ -96,7 +96,7 @@ func (t *Tracker) change(ctx context.Context, user string, which *calendar.Day, 
 	}
 	h := newHistory(v.first(), v.today, v.today.Year, years)
 	h.put(day, set)
-	h.skip(v.skipped)
+	h = h.skip(v.skipped)
 	r := Result{Day: day, New: set && !was, Removed: !set && was, Stats: h.stats()}
 	if r.New && len(t.milestones) > 0 {
 		before, after := h.around(day)
