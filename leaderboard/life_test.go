@@ -69,6 +69,41 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+// TestExpiryOfOne: a board keeps its expiry when its only row takes another place, which an empty sorted set would lose.
+func TestExpiryOfOne(t *testing.T) {
+	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
+		ctx := t.Context()
+		for name, opts := range layouts {
+			for _, shards := range shardCounts {
+				if shards > 1 && opts.Ranking == leaderboard.Dense {
+					continue
+				}
+				opts.Namespace, opts.Period, opts.Shards = e.Namespace, calendar.Daily, shards
+				b := newBoard(t, e.Client, name, opts).At(base)
+				for i, write := range []func() error{
+					func() error { return second(b.Submit(ctx, "ann", 1)) },
+					func() error { return second(b.At(base.Add(1e6)).Submit(ctx, "ann", 2)) },
+					func() error { return second(b.At(base).Submit(ctx, "ann", 2)) },
+					func() error { return second(b.At(base.Add(1e6)).Increment(ctx, "ann", 2)) },
+					func() error { return second(b.At(base).SubmitMany(ctx, one("ann", 7))) },
+					func() error { return b.SetData(ctx, "ann", []byte("x")) },
+					func() error { return b.SetData(ctx, "ann", nil) },
+					func() error { return b.SetData(ctx, "ann", []byte("x")) },
+					func() error { return second(b.Remove(ctx, "ann")) },
+					func() error { return second(b.Submit(ctx, "ann", 1)) },
+				} {
+					require.NoError(t, write())
+					for _, key := range keysOf(t, e.Client, e.Namespace) {
+						assert.Positive(t, e.Client.PExpireTime(ctx, key).Val(), "%d %s %d %s", i, name, shards, key)
+					}
+				}
+				require.NoError(t, b.Clear(ctx))
+			}
+		}
+	})
+}
+
 // TestSlidingKeep: with AllTime each call of a writer gives every key of the board its Keep again.
 func TestSlidingKeep(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
