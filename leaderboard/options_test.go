@@ -190,6 +190,7 @@ func TestExtremes(t *testing.T) {
 				{"range past", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, math.MaxInt64-1, math.MaxInt64) }},
 				{"range inverted", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, 2, 1) }},
 				{"range below", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, -5, -1) }},
+				{"range to the least", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, 1, math.MinInt64) }},
 				{"range -1", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, 1, -1) }},
 				{"page", []string{"b"}, func() ([]leaderboard.Entry, error) { return b.Page(ctx, 2, 1) }},
 				{"page 0", all, func() ([]leaderboard.Entry, error) { return b.Page(ctx, 0, 10) }},

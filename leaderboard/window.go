@@ -44,7 +44,7 @@ func (b *Board) Range(ctx context.Context, first, last int64) ([]Entry, error) {
 	s, err := b.current(ctx)
 	var entries []Entry
 	if err == nil {
-		entries, err = b.rangeOf(ctx, s, max(first, 1)-1, last-1)
+		entries, err = b.rangeOf(ctx, s, max(first, 1)-1, max(last, 0)-1)
 	}
 	return entries, wrap(err, "range %d to %d", first, last)
 }
