@@ -427,6 +427,35 @@ func TestMergeBroken(t *testing.T) {
 	}
 }
 
+// TestMergeEvicted: where a part of what was built has been evicted before it was put in place, the target stays as it was.
+func TestMergeEvicted(t *testing.T) {
+	ctx := t.Context()
+	rdb := redistest.Standalone(t)
+	for _, part := range []string{"scores", "times", "distinct"} {
+		watched := redistest.StandaloneServer(t).Client()
+		opts := leaderboard.Options{Namespace: unique(t) + part, Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Dense}
+		into, from := newBoard(t, watched, "into", opts), newBoard(t, rdb, "from", opts)
+		submit(t, into, map[string]float64{"old": 1})
+		submit(t, from, map[string]float64{"ann": 1, "bob": 2})
+		before, err := newBoard(t, rdb, "into", opts).Top(ctx, 5)
+		require.NoError(t, err)
+		evicted := int64(0)
+		watched.AddHook(pipelineHook(func() {
+			for _, key := range keysOf(t, rdb, opts.Namespace) {
+				if strings.Count(key, ":") == 5 && strings.Contains(key, ":"+part) {
+					evicted += rdb.Del(ctx, key).Val()
+				}
+			}
+		}))
+		require.ErrorContains(t, second(leaderboard.Merge(ctx, into, leaderboard.Sum, from)), "evicted", part)
+		require.Positive(t, evicted)
+		after, err := newBoard(t, rdb, "into", opts).Top(ctx, 5)
+		require.NoError(t, err)
+		assert.Equal(t, before, after)
+		assert.Len(t, keysOf(t, rdb, opts.Namespace), 8, "nothing of what was built is left over")
+	}
+}
+
 // TestDataOfMany: data of any number of members.
 func TestDataOfMany(t *testing.T) {
 	ctx := t.Context()
