@@ -450,6 +450,65 @@ func TestForeignType(t *testing.T) {
 	})
 }
 
+// TestForeignBeforeTheFirst: where a foreign type is in the way of a board that is not there yet, nothing is written, the
+// record of its layout included.
+func TestForeignBeforeTheFirst(t *testing.T) {
+	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
+		ctx := t.Context()
+		for name, opts := range layouts {
+			for _, part := range []string{"scores", "times", "distinct"} {
+				opts.Namespace = e.Namespace + ":" + name + part
+				b := newBoard(t, e.Client, "first", opts)
+				require.NoError(t, second(b.Submit(ctx, "ann", 1)))
+				key := ""
+				for _, k := range keysOf(t, e.Client, opts.Namespace) {
+					if strings.Contains(k, ":"+part) {
+						key = k
+					}
+				}
+				require.NoError(t, b.Clear(ctx))
+				if key == "" {
+					continue // this layout does not have it
+				}
+				require.NoError(t, e.Client.Set(ctx, key, "mine", 0).Err())
+				for _, op := range operations {
+					switch op.name {
+					case "submit", "increment", "submit many", "submit entries":
+						require.ErrorIs(t, op.call(ctx, b), leaderboard.ErrWrongType, "%s beside %s", op.name, key)
+					}
+				}
+				assert.Equal(t, []string{key}, keysOf(t, e.Client, opts.Namespace))
+			}
+		}
+	})
+}
+
+// TestClearSparesAnother: a Board that has seen its season does not clear what another one with another layout has made
+// there since.
+func TestClearSparesAnother(t *testing.T) {
+	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
+		ctx := t.Context()
+		for i, opts := range []leaderboard.Options{{}, {Ties: leaderboard.EarliestFirst}, {Shards: 3}} {
+			for k, other := range []leaderboard.Options{{}, {Ranking: leaderboard.Dense}, {Shards: 2}} {
+				if opts == other {
+					continue
+				}
+				opts.Namespace = e.Namespace + strconv.Itoa(i) + strconv.Itoa(k)
+				other.Namespace = opts.Namespace
+				old := newBoard(t, e.Client, "spared", opts)
+				submit(t, old, map[string]float64{"ann": 1, "bob": 2, "carol": 3})
+				require.NoError(t, newBoard(t, e.Client, "spared", opts).Clear(ctx))
+				submit(t, newBoard(t, e.Client, "spared", other), map[string]float64{"ann": 1, "bob": 2, "carol": 3})
+				before := keysOf(t, e.Client, opts.Namespace)
+				require.ErrorIs(t, old.Clear(ctx), leaderboard.ErrLayout, "%d %d", i, k)
+				assert.Equal(t, before, keysOf(t, e.Client, opts.Namespace))
+			}
+		}
+	})
+}
+
 // dumpOthers is dumpKeys of all keys but one.
 func dumpOthers(t *testing.T, e redistest.Env, key string) map[string]any {
 	t.Helper()

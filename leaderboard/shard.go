@@ -437,19 +437,22 @@ func (b *Board) trimShards(ctx context.Context, s *season, keep int64) (int64, e
 
 // clearShards removes all shards, and then the record, so that a board of which something is left keeps its layout.
 func (b *Board) clearShards(ctx context.Context, s *season) error {
-	if !s.seen.Load() {
-		if err := b.checkLayout(ctx, s); err != nil {
-			return err
-		}
-	}
-	if err := b.fan(ctx, askAll(s, &b.scripts.clear), true); err != nil {
+	layout := layoutOf(b.opts)
+	asks := askAll(s, &b.scripts.clear, layout)
+	if err := b.fan(ctx, asks, true); err != nil {
 		return err
 	}
-	if err := once.Process(ctx, b.rdb, redis.NewIntCmd(ctx, "unlink", s.layout)); err != nil {
-		return classify(ctx, b.rdb, []string{s.layout}, err)
+	there := slices.ContainsFunc(asks, func(a *ask) bool { return a.reply != int64(0) })
+	keys := []string{s.layout}
+	reply, err := unclaimScript.Run(ctx, b.rdb, keys, layout)
+	if err != nil {
+		return classify(ctx, b.rdb, keys, err)
 	}
 	s.seen.Store(false)
-	return nil
+	if err := foundOther(reply, layout); err != nil || there {
+		return err
+	}
+	return b.checkLayout(ctx, s)
 }
 
 // slideOthers gives the keys of the other shards, and the record of the layout, their Keep again.

@@ -27,12 +27,12 @@ end
 if not T or known ~= '' then
   old = call('ZSCORE', S, before)
 end
+if D or P or T then
+  check()
+end
 local created = not old and call('ZCARD', S) == 0
 if created and ARGV[1] == '' then
   return 'absent'
-end
-if D or P or T then
-  check()
 end
 
 local changed, moved = true, false
