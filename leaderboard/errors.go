@@ -34,8 +34,9 @@ var (
 	ErrMigrating = errors.New("leaderboard: the slot is moving to another node")
 	// ErrOutcomeUnknown: a write was sent and no answer came, so it may or may not have been done. It was not sent again.
 	ErrOutcomeUnknown = errors.New("leaderboard: the outcome is unknown")
-	// ErrRankUnknown: the score is stored, but another shard could not be asked for the rank. The Result that comes with
-	// it has Rank 0.
+	// ErrRankUnknown: the score is stored in its shard, but another shard could not be asked for the rank, held to the Cap,
+	// or given its Keep again; the next submit makes up for it. The Result that comes with it has Rank 0.
+	// It is stored also where the error matches ErrOutcomeUnknown as well: that is then what the Cap removes.
 	ErrRankUnknown = errors.New("leaderboard: stored, but the rank is unknown")
 	// ErrDataSize: data of more than [MaxData] bytes.
 	ErrDataSize = errors.New("leaderboard: data too large")

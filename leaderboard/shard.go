@@ -271,6 +271,11 @@ func (b *Board) rankShards(ctx context.Context, s *season, places []place) error
 // finishShards completes the answer to a write to one shard: what is ahead in the others, what the Cap evicts, and
 // the expiry that slides.
 func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, result Result) (Result, error) {
+	// Whatever fails from here on, the score is stored, and the caller must know.
+	unknown := func(err error) (Result, error) {
+		result.Rank, result.PreviousRank = 0, 0
+		return result, fmt.Errorf("%w: %w", ErrRankUnknown, err)
+	}
 	places := make([]place, 0, 2)
 	places = append(places, got.after)
 	if got.existed && got.before != got.after {
@@ -281,7 +286,7 @@ func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, resu
 			for i := range places {
 				n, err := integer(counts[i])
 				if err != nil {
-					return result, err
+					return unknown(err)
 				}
 				places[i].ahead += n
 			}
@@ -289,7 +294,10 @@ func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, resu
 			if got.existed {
 				result.PreviousRank = b.rank(places[len(places)-1].ahead)
 			}
-			return result, b.slideOthers(ctx, w.season, w.unit)
+			if err := b.slideOthers(ctx, w.season, w.unit); err != nil {
+				return unknown(err)
+			}
+			return result, nil
 		}
 	}
 	asks := make([]*ask, 0, len(w.season.units))
@@ -297,10 +305,6 @@ func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, resu
 		if u := &w.season.units[k]; u != w.unit || b.opts.Cap > 0 {
 			asks = append(asks, b.askAhead(u, b.opts.Cap > 0, places))
 		}
-	}
-	unknown := func(err error) (Result, error) {
-		result.Rank, result.PreviousRank = 0, 0
-		return result, fmt.Errorf("%w: %w", ErrRankUnknown, err)
 	}
 	if err := b.fan(ctx, asks, false); err != nil {
 		return unknown(err)
@@ -334,7 +338,7 @@ func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, resu
 		}
 	}
 	if err := b.slideOthers(ctx, w.season, w.unit); err != nil {
-		return result, err
+		return unknown(err)
 	}
 	return result, nil
 }
