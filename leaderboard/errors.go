@@ -71,7 +71,7 @@ func wrap(err error, format string, args ...any) error {
 	return fmt.Errorf("leaderboard: %s: %w", fmt.Sprintf(format, args...), err)
 }
 
-// classify gives an error of a command on the unit its name in this package. keys are those that were sent.
+// classify gives an error of a command its name in this package. keys are those that were sent.
 func classify(ctx context.Context, rdb redis.UniversalClient, keys []string, err error) error {
 	if err == nil {
 		return nil

@@ -209,7 +209,8 @@ func (b *Board) Name() string {
 }
 
 // At returns the same board with its clock stopped at t: its readers read the period of t, a past season for instance,
-// and its writers write as of t. It sends nothing.
+// and its writers write as of t. At the zero time, and beyond the years 1 to 9998, all of them return [ErrArgument]. It sends
+// nothing.
 func (b *Board) At(t time.Time) *Board {
 	if b == nil || b.core == nil {
 		return b

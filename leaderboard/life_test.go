@@ -147,6 +147,25 @@ func TestSlidingKeep(t *testing.T) {
 	})
 }
 
+// TestSlidingShards: a call that finds nothing in its own shard gives all the others their Keep again, too.
+func TestSlidingShards(t *testing.T) {
+	ctx := t.Context()
+	rdb := redistest.Standalone(t)
+	ns := unique(t)
+	b := newBoard(t, rdb, "slides", leaderboard.Options{Namespace: ns, Keep: 50 * time.Hour, Shards: 3})
+	require.NoError(t, second(b.Submit(ctx, "ann", 1)))
+	keys := keysOf(t, rdb, ns)
+	for _, other := range members[1:] { // whichever shards they are in
+		for _, key := range keys {
+			require.NoError(t, rdb.Persist(ctx, key).Err())
+		}
+		require.NoError(t, second(b.Remove(ctx, other)))
+		for _, key := range keys {
+			assert.Greater(t, rdb.PTTL(ctx, key).Val(), 49*time.Hour, "%s %q", key, other)
+		}
+	}
+}
+
 // TestRetention: nothing is written into a period that is past its Keep.
 func TestRetention(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {

@@ -182,7 +182,7 @@ func isOther(reply any) error {
 	}
 }
 
-// numbers reads integers out of a reply.
+// integer reads a number that counts out of a reply.
 func integer(v any) (int64, error) {
 	n, ok := v.(int64)
 	if !ok {

@@ -52,6 +52,22 @@ func TestSubmitAll(t *testing.T) {
 	})
 }
 
+// byValue is a client that cannot be compared.
+type byValue struct {
+	redis.UniversalClient
+	_ []string
+}
+
+// TestSubmitAllOddClient: a client of any kind will do.
+func TestSubmitAllOddClient(t *testing.T) {
+	rdb := redistest.Standalone(t)
+	one := newBoard(t, byValue{UniversalClient: rdb}, unique(t)+"1", leaderboard.Options{})
+	two := newBoard(t, byValue{UniversalClient: rdb}, unique(t)+"2", leaderboard.Options{})
+	got, err := leaderboard.SubmitAll(t.Context(), "ann", 1, one, two, one)
+	require.NoError(t, err)
+	assert.Equal(t, []bool{false, false, true}, []bool{got[0].Existed, got[1].Existed, got[2].Existed})
+}
+
 // TestSubmitAllRoundTrips: boards of one client are one pipeline.
 func TestSubmitAllRoundTrips(t *testing.T) {
 	ctx := t.Context()

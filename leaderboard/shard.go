@@ -418,7 +418,7 @@ func (b *Board) takeAwayShards(ctx context.Context, s *season, sc *script, args 
 		}
 	}
 	rows, removed, err = b.sum(ctx, asks)
-	if err == nil && rows > 0 {
+	if err == nil && (rows > 0 || s.seen.Load()) { // also where only other shards have rows
 		err = b.slideOthers(ctx, s, nil)
 	}
 	return rows, removed, err
