@@ -29,8 +29,8 @@ var (
 	// ErrWrongType: a key of the board holds something else, which was left as it is. The error is a [*WrongTypeError].
 	ErrWrongType = errors.New("leaderboard: the key holds another type")
 	// ErrMigrating: the keys of the board are just moving from one node of a cluster to another, and some have arrived.
-	// Nothing was written; try again when the slot has moved. A board with the default layout has one key to submit to
-	// and to read from, which is never in between.
+	// Nothing was written; try again when the slot has moved. A board with the default layout, without a Cap and the Keep of
+	// AllTime, has one key to submit to and to read from, which is never in between.
 	ErrMigrating = errors.New("leaderboard: the slot is moving to another node")
 	// ErrOutcomeUnknown: a write was sent and no answer came, so it may or may not have been done. It was not sent again.
 	ErrOutcomeUnknown = errors.New("leaderboard: the outcome is unknown")

@@ -81,7 +81,7 @@ type Options struct {
 	Ranking Ranking
 	// Period gives each hour, day, ISO week, month or year a board of its own. Defaults to calendar.AllTime: one board.
 	Period calendar.Period
-	// Location is where a Period begins and ends. Defaults to UTC.
+	// Location is where a Period begins and ends. Defaults to UTC. It is not part of the keys: all processes need the same.
 	Location *time.Location
 	// Keep is how long a board stays after its Period's end. 0 is one more period, -1 for ever. With calendar.AllTime
 	// it is how long the board stays after its last write, and 0 is for ever, too.
