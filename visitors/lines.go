@@ -40,9 +40,8 @@ func (l *lines) join(ctx context.Context, id string, visitors []string, send fun
 			at = &line{}
 			l.m[id] = at
 			l.mu.Unlock()
-			err := send(ctx, visitors)
-			l.next(id, at)
-			return err
+			defer l.next(id, at) // also when a hook of the client panics
+			return send(ctx, visitors)
 		}
 		p := at.next
 		if p == nil {
@@ -58,11 +57,7 @@ func (l *lines) join(ctx context.Context, id string, visitors []string, send fun
 			l.mu.Lock()
 			at.next = nil // who comes now is of the next party
 			l.mu.Unlock()
-			p.err = send(ctx, p.visitors)
-			p.again = p.err != nil && ctx.Err() != nil
-			close(p.done)
-			l.next(id, at)
-			return p.err
+			return l.lead(ctx, id, at, p, send)
 		case <-p.done:
 			if !p.again {
 				return p.err
@@ -72,6 +67,18 @@ func (l *lines) join(ctx context.Context, id string, visitors []string, send fun
 			return ctx.Err()
 		}
 	}
+}
+
+// lead sends for all of a party.
+func (l *lines) lead(ctx context.Context, id string, at *line, p *party, send func(context.Context, []string) error) error {
+	p.again = true // if send panics
+	defer func() {
+		close(p.done)
+		l.next(id, at)
+	}()
+	p.err = send(ctx, p.visitors)
+	p.again = p.err != nil && ctx.Err() != nil
+	return p.err
 }
 
 // next gives the turn to those who wait, or ends the line.
