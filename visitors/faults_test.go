@@ -350,8 +350,10 @@ type panicking struct {
 	once sync.Once
 }
 
-func (*panicking) DialHook(next redis.DialHook) redis.DialHook                                  { return next }
-func (*panicking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook { return next }
+func (*panicking) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (*panicking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 func (h *panicking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
