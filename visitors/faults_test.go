@@ -378,8 +378,8 @@ func TestPanic(t *testing.T) {
 		redistest.Poll(t, "somebody waits", func() bool {
 			c.lines.mu.Lock()
 			defer c.lines.mu.Unlock()
-			for _, l := range c.lines.m {
-				return l.next != nil
+			for _, p := range c.lines.m {
+				return p != nil
 			}
 			return false
 		})
