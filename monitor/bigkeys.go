@@ -173,10 +173,16 @@ func (b *bigKeys) node(ctx context.Context, t target) error {
 	if b.opts.Pause > 0 {
 		workers = 1
 	}
+	words := []any{"memory", "usage", nil}
+	if b.opts.Samples != serverSamples {
+		words = append(words, "samples", b.opts.Samples)
+	}
 	s := &scan{
-		match: b.opts.Match, batch: int64(b.opts.Batch), pause: b.opts.Pause, workers: workers, budget: &b.budget,
-		measure: func(ctx context.Context, keys []string) error { return b.measure(ctx, t, keys) },
-		scanned: func(n int) {
+		match: b.opts.Match, batch: int64(b.opts.Batch), pause: b.opts.Pause, workers: workers, budget: &b.budget, words: words,
+		measure: func(ctx context.Context, keys []string, sizes []*redis.IntCmd) error {
+			return b.measure(ctx, t, keys, sizes)
+		},
+		scanned: func() {
 			if b.opts.Progress == nil {
 				return
 			}
@@ -188,21 +194,8 @@ func (b *bigKeys) node(ctx context.Context, t target) error {
 	return s.run(ctx, t.client)
 }
 
-// measure asks for the size of a page of keys.
-func (b *bigKeys) measure(ctx context.Context, t target, keys []string) error {
-	cmds := make([]redis.Cmder, len(keys))
-	sizes := make([]*redis.IntCmd, len(keys))
-	for i, key := range keys {
-		if b.opts.Samples == serverSamples {
-			sizes[i] = redis.NewIntCmd(ctx, "memory", "usage", key)
-		} else {
-			sizes[i] = redis.NewIntCmd(ctx, "memory", "usage", key, "samples", b.opts.Samples)
-		}
-		cmds[i] = sizes[i]
-	}
-	if err := readAll(ctx, t.client, cmds); err != nil {
-		return err
-	}
+// measure takes in the sizes of a page of keys.
+func (b *bigKeys) measure(ctx context.Context, t target, keys []string, sizes []*redis.IntCmd) error {
 	var big []BigKey
 	var scanned, bytes, denied int64
 	b.mu.Lock()

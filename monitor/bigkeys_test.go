@@ -322,6 +322,38 @@ func TestBigKeysOfSomeKeys(t *testing.T) {
 	assert.NotContains(t, err.Error(), "secret")
 }
 
+// TestBigKeysOfManyPages: an answer about a key says nothing of the key that is asked about with the same command next.
+func TestBigKeysOfManyPages(t *testing.T) {
+	t.Parallel()
+	s := redistest.NewServer(t, redistest.ServerOptions{Users: []string{"app on >secret ~app:* +@all"}})
+	pipe := s.Client().Pipeline()
+	var bytes int64
+	for i := range 400 {
+		name := fmt.Sprint("app:", i)
+		if i%2 == 1 {
+			name = fmt.Sprint("other:", i)
+		}
+		pipe.Set(t.Context(), name, strings.Repeat("x", i), 0)
+		if i%2 == 0 {
+			pipe.MemoryUsage(t.Context(), name)
+		}
+	}
+	cmds, err := pipe.Exec(t.Context())
+	require.NoError(t, err)
+	for _, cmd := range cmds {
+		if size, ok := cmd.(*redis.IntCmd); ok {
+			bytes += size.Val()
+		}
+	}
+	rdb := s.Client(func(o *redis.Options) { o.Username, o.Password = "app", "secret" })
+	for _, batch := range []int{1, 7, 0} {
+		report, err := BigKeys(t.Context(), rdb, BigKeysOptions{Threshold: -1, Batch: batch})
+		require.NoError(t, err)
+		assert.Equal(t, []int64{200, 200, bytes}, []int64{report.Scanned, report.Denied, report.Bytes})
+		require.Len(t, report.ByPrefix, 1)
+	}
+}
+
 func TestBigKeysRefused(t *testing.T) {
 	t.Parallel()
 	rdb := offline(t)

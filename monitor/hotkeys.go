@@ -70,8 +70,11 @@ func HotKeys(ctx context.Context, rdb redis.UniversalClient, opts HotKeysOptions
 			}
 		}
 		s := &scan{
-			match: opts.Match, batch: int64(opts.Batch), pause: opts.Pause, workers: 1, budget: &h.budget, scanned: func(int) {},
-			measure: func(ctx context.Context, keys []string) error { return h.measure(ctx, t, keys) },
+			match: opts.Match, batch: int64(opts.Batch), pause: opts.Pause, workers: 1, budget: &h.budget, scanned: func() {},
+			words: []any{"object", "freq", nil},
+			measure: func(_ context.Context, keys []string, counts []*redis.IntCmd) error {
+				return h.measure(t, keys, counts)
+			},
 		}
 		return s.run(ctx, t.client)
 	})
@@ -94,16 +97,7 @@ type hotKeys struct {
 	report HotKeysReport
 }
 
-func (h *hotKeys) measure(ctx context.Context, t target, keys []string) error {
-	cmds := make([]redis.Cmder, len(keys))
-	counts := make([]*redis.IntCmd, len(keys))
-	for i, key := range keys {
-		counts[i] = redis.NewIntCmd(ctx, "object", "freq", key)
-		cmds[i] = counts[i]
-	}
-	if err := readAll(ctx, t.client, cmds); err != nil {
-		return err
-	}
+func (h *hotKeys) measure(t target, keys []string, counts []*redis.IntCmd) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, cmd := range counts {
