@@ -144,6 +144,16 @@ local function evict()
   end
 end
 
+-- mayExpire fails, before anything is written, where a user may not give a key an expiry: scripts do not roll back, and a
+-- board that is created must not stay for ever. It does nothing to a key that is not there.
+local function mayExpire(key, at)
+  if SLIDE > 0 then
+    call('PEXPIRE', key, SLIDE)
+  elseif at ~= '0' then
+    call('PEXPIREAT', key, at)
+  end
+end
+
 -- expire gives the keys their expiry: an absolute one when the board is created, a sliding one at each write. It
 -- returns false where that moment has passed for the server, which then has deleted the keys.
 local function expire(created, at)
