@@ -49,12 +49,26 @@ func sampleOnce(ctx context.Context, rdb redis.UniversalClient) (Snapshot, error
 	return m.Collect(ctx)
 }
 
+// infoRefused is why a node that is up tells nothing of itself; "" where it does.
+func infoRefused(n *Node) string {
+	if len(n.Info) > 0 {
+		return ""
+	}
+	for _, u := range n.Unavailable {
+		if u.Command == "INFO" {
+			return u.Detail
+		}
+	}
+	return ""
+}
+
 func analyze(n *Node) NodeMemory {
 	out := NodeMemory{Addr: n.Addr, Role: n.Role, Memory: n.Memory, Databases: n.Keyspace, Advice: []string{}}
 	if n.Err != nil {
 		out.Err = n.Err.Error()
 		return out
 	}
+	out.Err = infoRefused(n)
 	if databases, ok := n.Keyspace.Get(); ok {
 		var keys, expires int64
 		for _, db := range databases {

@@ -128,7 +128,8 @@ func (o BigKeysOptions) completed() (BigKeysOptions, error) {
 //
 // Cost: two round trips for each Batch of keys, O(keys). A key that SCAN returns twice counts once (of a node's first four
 // million). Where ctx ends or a node fails, the report is partial and holds what was found, and the error says why; a
-// spent budget makes it partial without an error. How long a server that hangs is waited for, its client decides. The
+// spent budget makes it partial without an error. A key that moves from one node of a cluster to another meanwhile may be
+// counted at both, or at neither. How long a server that hangs is waited for, its client decides. The
 // client's database alone is scanned.
 func BigKeys(ctx context.Context, rdb redis.UniversalClient, opts BigKeysOptions) (BigKeysReport, error) {
 	opts, err := opts.completed()
