@@ -92,7 +92,7 @@ func (r *TopologyReport) plain(s *Snapshot) {
 		n := &s.Nodes[i]
 		if n.Role == "sentinel" {
 			r.Mode = "sentinel"
-			r.Sentinels = append(r.Sentinels, TopologySentinel{Addr: n.Addr, Masters: n.Sentinel.Masters.Or(nil)})
+			r.Sentinels = append(r.Sentinels, TopologySentinel{Addr: n.Addr, Masters: n.Sentinel.Masters.Or([]SentinelMaster{})})
 			continue
 		}
 		if n.Role == "replica" {
@@ -276,7 +276,7 @@ func lookAtAll(ctx context.Context, sentinels []*redis.SentinelClient) []Topolog
 		wg.Go(func() {
 			addr := sentinelAddr(s, i)
 			view := lookAt(ctx, s, addr)
-			out[i] = TopologySentinel{Addr: addr, Masters: view.masters}
+			out[i] = TopologySentinel{Addr: addr, Masters: append([]SentinelMaster{}, view.masters...)}
 			if view.err != nil {
 				out[i].Err = view.err.Error()
 			}
