@@ -3,14 +3,16 @@ package profile
 import (
 	"context"
 	"sync"
+	"time"
 )
 
-// flight is a load that is under way in this process. Its fields are written before done is closed.
+// flight is a load that is under way in this process.
 type flight struct {
-	key  flightKey
-	done chan struct{}
-	void bool // nothing is loaded under this lease; look again
-	lost bool // what was loaded was not stored
+	key    flightKey
+	loaded chan struct{} // closed when hash, meta and err are there
+	done   chan struct{} // closed when that is stored, too
+	void   bool          // nothing is loaded under this lease; look again
+	lost   bool          // what was loaded was not stored
 
 	hash hash
 	meta meta
@@ -31,11 +33,38 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
+// answer waits as wait does, but while only the storing is left, for no more than half of what is left of the context: Redis
+// may hang, and what was loaded is there.
+func (f *flight) answer(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.loaded:
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return f.wait(ctx)
+	}
+	enough := time.NewTimer(time.Until(deadline) / 2)
+	defer enough.Stop()
+	select {
+	case <-f.done:
+		return nil
+	case <-enough.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // flights are the loads under way.
 type flights struct {
 	mu         sync.Mutex
 	running    map[flightKey]*flight
 	refreshing map[string]bool
+	watches    map[watchKey]*watch
 }
 
 // open returns the flight of that key, and whether it is a new one.
@@ -48,7 +77,7 @@ func (fs *flights) open(key flightKey) (f *flight, mine bool) {
 	if fs.running == nil {
 		fs.running = map[flightKey]*flight{}
 	}
-	f = &flight{key: key, done: make(chan struct{})}
+	f = &flight{key: key, loaded: make(chan struct{}), done: make(chan struct{})}
 	fs.running[key] = f
 	return f, true
 }

@@ -86,7 +86,8 @@ type Store[T any] struct {
 	direct   bool   // the client minds the deadlines of contexts
 	breakers []*breaker
 	flights  flights
-	recent   recent
+	recent   recent       // keys that were written
+	lost     recent       // tokens of leases that were asked for without an answer: nothing is loaded under them
 	lastCost atomic.Int64 // of a load, in microseconds: what a Set has to assume
 }
 

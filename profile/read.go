@@ -117,7 +117,7 @@ func (s *Store[T]) read(ctx context.Context, id, key string, fields []*field, sl
 		return nil, err
 	}
 	began := time.Now()
-	h, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (hash, error) {
+	h, err := bounded(ctx, s, key, nil, func(ctx context.Context) (hash, error) {
 		switch {
 		case slide:
 			return s.readSliding(ctx, key, fields, began)
@@ -318,7 +318,7 @@ func (s *Store[T]) get(ctx context.Context, id string, fields []*field) (T, erro
 				return zero, err
 			}
 		default:
-			if err := f.wait(ctx); err != nil {
+			if err := f.answer(ctx); err != nil {
 				return zero, err
 			}
 			if !f.void {
@@ -400,7 +400,7 @@ func (s *Store[T]) withoutLease(ctx context.Context, id string, fields []*field)
 	if mine {
 		s.start(ctx, []*flight{f})
 	}
-	if err := f.wait(ctx); err != nil {
+	if err := f.answer(ctx); err != nil {
 		return zero, err
 	}
 	return s.outcome(id, f, nil, fields)
@@ -435,5 +435,3 @@ func (s *Store[T]) peek(ctx context.Context, id string) (T, error) {
 	}
 	return v, err
 }
-
-func isRedisNil(err error) bool { return errors.Is(err, redis.Nil) }

@@ -140,28 +140,22 @@ func (s *Store[T]) Invalidate(ctx context.Context, ids ...string) error {
 		return nil
 	}
 	errs := map[string]error{}
-	cmds := make([]redis.Cmder, len(ids))
-	for i, id := range ids {
-		cmds[i] = invalidateScript.Cmd(ctx, []string{s.key(id)})
-	}
-	var again []string
-	s.execMany(ctx, ids, cmds, func(i int, outcome once.Outcome) {
-		switch {
-		case outcome == once.Applied:
-		case outcome != once.Failed && ctx.Err() == nil: // it is safe to repeat
-			again = append(again, ids[i])
-		default:
-			errs[ids[i]] = s.replied(cmds[i].Err())
+	for try := 0; len(ids) > 0; try++ {
+		cmds := make([]redis.Cmder, len(ids))
+		for i, id := range ids {
+			cmds[i] = invalidateScript.Cmd(ctx, []string{s.key(id)})
 		}
-	})
-	for i, id := range again {
-		if i > 0 && errs[again[i-1]] != nil && ctx.Err() != nil {
-			errs[id] = ctx.Err()
-			continue
-		}
-		if err := s.invalidate(ctx, id); err != nil {
-			errs[id] = err
-		}
+		var again []string
+		s.execMany(ctx, ids, cmds, func(i int, outcome once.Outcome) {
+			switch {
+			case outcome == once.Applied:
+			case outcome != once.Failed && ctx.Err() == nil && try < 2: // it is safe to repeat
+				again = append(again, ids[i])
+			default:
+				errs[ids[i]] = s.replied(cmds[i].Err())
+			}
+		})
+		ids = again
 	}
 	return manyError("invalidate", errs)
 }
