@@ -9,6 +9,7 @@ import (
 // flight is a load that is under way in this process.
 type flight struct {
 	key    flightKey
+	began  time.Time
 	loaded chan struct{} // closed when hash, meta and err are there
 	done   chan struct{} // closed when that is stored, too
 	void   bool          // nothing is loaded under this lease; look again
@@ -67,17 +68,19 @@ type flights struct {
 	watches    map[watchKey]*watch
 }
 
-// open returns the flight of that key, and whether it is a new one.
-func (fs *flights) open(key flightKey) (f *flight, mine bool) {
+// open returns the flight of that key, and whether it is a new one. One that has been under way for longer than a lease lasts
+// is left to those who wait for it.
+func (fs *flights) open(key flightKey, longest time.Duration) (f *flight, mine bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if f, ok := fs.running[key]; ok {
+	now := time.Now()
+	if f, ok := fs.running[key]; ok && now.Sub(f.began) <= longest {
 		return f, false
 	}
 	if fs.running == nil {
 		fs.running = map[flightKey]*flight{}
 	}
-	f = &flight{key: key, loaded: make(chan struct{}), done: make(chan struct{})}
+	f = &flight{key: key, began: now, loaded: make(chan struct{}), done: make(chan struct{})}
 	fs.running[key] = f
 	return f, true
 }

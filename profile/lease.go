@@ -17,7 +17,7 @@ type taking struct {
 }
 
 func (s *Store[T]) newTaking(id, key, lost string) taking {
-	f, _ := s.flights.open(flightKey{id: id, token: token()})
+	f, _ := s.flights.open(flightKey{id: id, token: token()}, s.leaseTime())
 	return taking{id: id, key: key, flight: f, lost: lost}
 }
 

@@ -144,7 +144,7 @@ func (m *many[T]) round(ctx context.Context) {
 		}
 	}
 	for _, w := range open {
-		f, mine := s.flights.open(flightKey{id: w.id})
+		f, mine := s.flights.open(flightKey{id: w.id}, s.leaseTime())
 		if mine {
 			load = append(load, f)
 		}

@@ -35,7 +35,7 @@ type Options[T any] struct {
 	// LoadMany reads several objects at once, for GetMany. An id that is not in the map is absent. With an error, what is
 	// in the map is used nonetheless. Where only one of Load and LoadMany is set, it stands in for the other.
 	LoadMany func(ctx context.Context, ids []string) (map[string]T, error)
-	// LoadTimeout bounds a load. A lease lasts a second longer. Defaults to 5 s.
+	// LoadTimeout bounds a load, and all loads of one GetMany together. A lease lasts a second longer. Defaults to 5 s.
 	LoadTimeout time.Duration
 	// NegativeTTL is how long absence is cached. Defaults to 30 s; -1 means that it is not.
 	NegativeTTL time.Duration

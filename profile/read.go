@@ -241,7 +241,8 @@ func zip(names []string, list []any) (hash, error) {
 
 // Get returns the object, from the cache if it is there, and from the loader otherwise. It returns [ErrNotFound] for an
 // object that is absent, and [ErrNotCached] for one of which nothing is known where there is no loader. What it returns is
-// the caller's own: it shares nothing with what others get.
+// the caller's own: it shares nothing with what others get. Its strings are parts of one reply: where one of a large object is
+// kept for long, strings.Clone it.
 //
 // A caller whose context ends leaves at once, and the load goes on for the others. All who wait for a load get its error.
 //
@@ -396,7 +397,7 @@ func (s *Store[T]) withoutRedis(ctx context.Context, id, op string, err error, f
 // withoutLease loads what will not be cached, once for all who want it in this process.
 func (s *Store[T]) withoutLease(ctx context.Context, id string, fields []*field) (T, error) {
 	var zero T
-	f, mine := s.flights.open(flightKey{id: id})
+	f, mine := s.flights.open(flightKey{id: id}, s.leaseTime())
 	if mine {
 		s.start(ctx, []*flight{f})
 	}

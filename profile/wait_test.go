@@ -168,3 +168,33 @@ func TestLeaseOfNobody(t *testing.T) {
 		}
 	}
 }
+
+// TestHungLoaderWithoutRedis: a loader that minds no context hangs while Redis is down. Its own callers wait for it; those who
+// come when a lease would be over load anew.
+func TestHungLoaderWithoutRedis(t *testing.T) {
+	lardertest.Run(t, func(t *testing.T, rdb *redis.Client) {
+		var n atomic.Int64
+		s, err := profile.New(rdb, profile.Options[row]{Load: func(context.Context, string) (row, error) {
+			if n.Add(1) == 1 {
+				time.Sleep(time.Hour)
+			}
+			return row{N: n.Load()}, nil
+		}})
+		require.NoError(t, err)
+		require.NoError(t, lardertest.SetFaults(rdb, lardertest.Fault{Commands: ours, Refused: true}))
+		var first sync.WaitGroup
+		first.Go(func() { get(t, s, "x") })
+		time.Sleep(7 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		got, err := s.Get(ctx, "x")
+		require.NoError(t, err)
+		assert.EqualValues(t, 2, got.N)
+		many, err := s.GetMany(ctx, "x")
+		require.NoError(t, err)
+		assert.Len(t, many, 1)
+		first.Wait()
+		require.NoError(t, lardertest.SetFaults(rdb))
+		time.Sleep(time.Hour)
+	})
+}
