@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, out io.Writer, url string) error {
 	only := flags.String("only", "", "show these chapters alone, separated by `commas`: "+strings.Join(names(), ", "))
 	dir := flags.String("out", "", "write the charts as SVG files into this `folder`, which is made if it is not there")
 	namespace := flags.String("namespace", "larder-tour", "`prefix` of all keys")
-	if done, err := demo.Parse(flags, out, args, 0); done {
+	if done, err := demo.Parse(flags, out, args, ""); done {
 		return err
 	}
 	wanted, err := choose(*only)
@@ -60,7 +60,10 @@ func run(ctx context.Context, args []string, out io.Writer, url string) error {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}
 	defer server.Close()
-	t := &tour{rdb: server.UniversalClient, out: out, dir: *dir, ns: *namespace, paint: demo.Colours(out), width: demo.Width(out)}
+	t := &tour{rdb: server.UniversalClient, out: out, dir: *dir, ns: *namespace, paint: demo.Colours(out), width: 80}
+	if columns := demo.Width(out); columns > 20 {
+		t.width = min(t.width, columns)
+	}
 	if err := t.alone(ctx); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -36,18 +37,18 @@ func Main(name string, stderr io.Writer, run func(ctx context.Context) error) in
 }
 
 // Parse reads the command line. With -h it writes the usage to out, and says that there is nothing more to do; what is wrong
-// is an error that matches [ErrUsage]. It refuses more than most arguments behind the flags.
-func Parse(flags *flag.FlagSet, out io.Writer, args []string, most int) (done bool, err error) {
+// is an error that matches [ErrUsage]. Behind the flags it takes what usage says, or nothing if that is "".
+func Parse(flags *flag.FlagSet, out io.Writer, args []string, usage string) (done bool, err error) {
 	flags.SetOutput(io.Discard) // an error is told once, by Main
 	err = flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(out)
-		_, _ = fmt.Fprintf(out, "Usage of %s:\n", flags.Name())
+		_, _ = fmt.Fprintln(out, strings.TrimSpace("usage: "+flags.Name()+" [flags] "+usage))
 		flags.PrintDefaults()
 		return true, nil
 	}
-	if err == nil && flags.NArg() > most {
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(most))
+	if err == nil && usage == "" && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if err != nil {
 		return true, Usage(err)
@@ -56,4 +57,4 @@ func Parse(flags *flag.FlagSet, out io.Writer, args []string, most int) (done bo
 }
 
 // Usage marks an error as one of the command line.
-func Usage(err error) error { return fmt.Errorf("%w (%w)", err, ErrUsage) }
+func Usage(err error) error { return fmt.Errorf("%w; %w", err, ErrUsage) }

@@ -23,10 +23,13 @@ const (
 // Paint colours text, or leaves it as it is.
 type Paint bool
 
-// Colours says whether an output is a terminal that shows colours: NO_COLOR and TERM=dumb switch them off.
-func Colours(out io.Writer) Paint {
+// Colours says whether an output is a terminal that shows colours, and NO_COLOR does not switch them off.
+func Colours(out io.Writer) Paint { return Paint(Terminal(out) && os.Getenv("NO_COLOR") == "") }
+
+// Terminal says whether an output is a terminal that knows more than lines.
+func Terminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
-	return Paint(ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())))
+	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
 // In returns a text in a style.
@@ -37,15 +40,14 @@ func (p Paint) In(s Style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
-// Width is the number of columns of a terminal, at most 80; 80 of what is no terminal.
+// Width is the number of columns of a terminal; 0 of what is none.
 func Width(out io.Writer) int {
-	const most = 80
 	if f, ok := out.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 20 {
-			return min(columns, most)
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return columns
 		}
 	}
-	return most
+	return 0
 }
 
 // Wrap breaks a paragraph into lines of at most width columns, where there is a space.
