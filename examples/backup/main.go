@@ -62,7 +62,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.DurationVar(&s.slack, "slack", 0, "compare: by how much `time` expiries may differ")
 	flags.BoolVar(&s.replace, "replace", false, "restore: write over keys that are there")
 	flags.BoolVar(&s.salvage, "salvage", false, "restore: bring back what is whole of a damaged file")
-	if done, err := demo.Parse(flags, out, args, "["+strings.Join(commands, " | ")+"]\nWithout a command it shows all of them on an embedded Redis."); done {
+	if done, err := demo.Parse(flags, out, args, "["+strings.Join(commands, " | ")+"]",
+		"Keeps portable snapshots of a Redis in a folder. Without a command it shows all of that on an embedded Redis."); done {
 		return err
 	}
 	if flags.NArg() == 0 {

@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer, url string) error {
 	callers := flags.Int("callers", 500, "how large the crowd is")
 	slow := flags.Duration("slow", 100*time.Millisecond, "how long the database takes")
 	namespace := flags.String("namespace", "profilecache", "prefix of all keys")
-	if done, err := demo.Parse(flags, out, args, ""); done {
+	if done, err := demo.Parse(flags, out, args, "", "Serves users from a slow database through a cache. "+demo.RedisURL); done {
 		return err
 	}
 	if *callers < 1 {

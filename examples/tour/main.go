@@ -36,10 +36,10 @@ var plain = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
 // run does what main does, on arguments and outputs that a test can choose.
 func run(ctx context.Context, args []string, out io.Writer, url string) error {
 	flags := flag.NewFlagSet("tour", flag.ContinueOnError)
-	only := flags.String("only", "", "show these chapters alone, separated by `commas`: "+strings.Join(names(), ", "))
+	only := flags.String("only", "", "show these `chapters` alone, separated by commas: "+strings.Join(names(), ", "))
 	dir := flags.String("out", "", "write the charts as SVG files into this `folder`, which is made if it is not there")
 	namespace := flags.String("namespace", "larder-tour", "`prefix` of all keys")
-	if done, err := demo.Parse(flags, out, args, ""); done {
+	if done, err := demo.Parse(flags, out, args, "", "Shows every pattern of Larder at work. "+demo.RedisURL+"\nNO_COLOR switches the colours off."); done {
 		return err
 	}
 	wanted, err := choose(*only)

@@ -48,7 +48,7 @@ func (p program) run(ctx context.Context, args []string) (err error) {
 	perSecond := flags.Float64("rate", 0, "how many products a second are stored (default: as fast as it goes)")
 	missing := flags.Bool("missing", false, "store only what is not there")
 	dry := flags.Bool("dry-run", false, "say what would be stored")
-	if done, err := demo.Parse(flags, p.out, args, ""); done {
+	if done, err := demo.Parse(flags, p.out, args, "", "Fills Redis with the products of an SQL database. "+demo.RedisURL); done {
 		return err
 	}
 	if *path == "" {

@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	addr := flags.String("addr", "localhost:6379", "the `address`: "+demo.Forms)
 	once := flags.Bool("once", false, "print one sample and its alerts as JSON, and end")
 	interval := flags.Duration("interval", 2*time.Second, "time between samples")
-	if done, err := demo.Parse(flags, out, args, ""); done {
+	if done, err := demo.Parse(flags, out, args, "", "Shows the nodes of a Redis and their alerts. It only reads."); done {
 		return err
 	}
 	rdb, err := demo.Open(*addr) // it has not to be there: watch tells

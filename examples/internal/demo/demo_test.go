@@ -113,11 +113,11 @@ func TestMainCodes(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	var out bytes.Buffer
-	parse := func(usage string, args ...string) (bool, error) {
+	parse := func(words string, args ...string) (bool, error) {
 		out.Reset()
 		flags := flag.NewFlagSet("x", flag.ContinueOnError)
 		flags.Int("n", 3, "how `many`")
-		return Parse(flags, &out, args, usage)
+		return Parse(flags, &out, args, words, "Counts.")
 	}
 	for _, args := range [][]string{{"-m"}, {"-n", "x"}, {"word"}} {
 		done, err := parse("", args...)
@@ -131,7 +131,7 @@ func TestParse(t *testing.T) {
 	done, err = parse("", "-h")
 	require.NoError(t, err)
 	assert.True(t, done)
-	assert.Equal(t, "usage: x [flags]\n  -n many\n    \thow many (default 3)\n", out.String())
+	assert.Equal(t, "usage: x [flags]\nCounts.\n\n  -n many\n    \thow many (default 3)\n", out.String())
 }
 
 func TestPaintAndWrap(t *testing.T) {

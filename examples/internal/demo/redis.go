@@ -13,7 +13,7 @@ import (
 )
 
 // Forms says which addresses [Open] takes.
-const Forms = "host:port, redis://, rediss:// or unix://; of a cluster, several addresses separated by commas"
+const Forms = "host:port, redis://, rediss:// or unix://, or a cluster's addresses, separated by commas"
 
 // Server is a Redis that a program has connected to.
 type Server struct {
