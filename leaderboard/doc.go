@@ -10,10 +10,23 @@
 //	if err != nil {
 //		return err
 //	}
-//	result, err := board.Submit(ctx, "ann", 4200)      // rank now and before, in one round trip
-//	top, err := board.Top(ctx, 10)
-//	around, err := board.Around(ctx, "ann", 5)
-//	last, err := board.At(time.Now().AddDate(0, 0, -7)).Top(ctx, 3) // last week's winners
+//	result, err := board.Submit(ctx, "ann", 4200) // one round trip
+//	if err != nil {
+//		return err
+//	}
+//	fmt.Println("from", result.PreviousRank, "to", result.Rank)
+//	around, err := board.Around(ctx, "ann", 5) // two above, ann, two below
+//	if err != nil {
+//		return err
+//	}
+//	for _, row := range around {
+//		fmt.Println(row.Rank, row.Member, row.Score)
+//	}
+//	winners, err := board.At(time.Now().AddDate(0, 0, -7)).Top(ctx, 3) // of last week
+//	if err != nil {
+//		return err
+//	}
+//	fmt.Println(winners)
 //
 // # Order, ties, ranks
 //
@@ -53,7 +66,8 @@
 //
 // A board is made at the first write, which claims its layout: two round trips more than usual. Another layout than the one that is there is
 // [ErrLayout], for readers, too. [Board.Clear] frees the name. Two first writes of a default and another layout within one
-// moment can both succeed.
+// moment can both succeed, and so can a SubmitMany through a default Board that has seen its season, after others cleared it and
+// made another layout.
 //
 // # Time
 //
@@ -75,5 +89,7 @@
 // Works with [redis.Client], failover clients, [redis.ClusterClient], [redis.Ring] and the [redis.AutoPipeliner] of any of
 // them. Every operation on a board of one shard is one command or one script on one slot. While a slot is moving to
 // another node, scripts that name several keys, of which some have arrived, are refused with [ErrMigrating]; submits to
-// and reads from a board with the default layout go on. A volatile eviction policy may evict keys of a board one by one: use noeviction.
+// and reads from a board with the default layout go on, unless a Cap or the Keep of AllTime makes a submit name its data, too.
+// A [redis.Ring] sends the keys of a server that is down to another one, where they are not: then a board looks empty there, or
+// lacks a shard. A volatile eviction policy may evict keys of a board one by one: use noeviction.
 package leaderboard

@@ -19,7 +19,7 @@ type TopologyReport struct {
 	Mode         string             `json:"mode"` // standalone, cluster, sentinel or ring
 	Masters      []TopologyMaster   `json:"masters"`
 	SlotsCovered int                `json:"slots_covered"`           // of 16,384; of a cluster
-	SlotsMissing [][2]int           `json:"slots_missing,omitempty"` // served by no master that lives
+	SlotsMissing [][2]int           `json:"slots_missing,omitempty"` // served by no master that is up
 	State        string             `json:"state,omitempty"`         // of a cluster, as its nodes see it: ok or fail
 	Sentinels    []TopologySentinel `json:"sentinels,omitempty"`
 }
@@ -65,7 +65,7 @@ func Topology(ctx context.Context, rdb redis.UniversalClient, sentinels ...*redi
 		return TopologyReport{}, err
 	}
 	snapshot, err := m.Collect(ctx)
-	report := TopologyReport{Mode: "standalone"}
+	report := TopologyReport{Mode: "standalone", Masters: []TopologyMaster{}}
 	if _, ring := rdb.(*redis.Ring); ring {
 		report.Mode = "ring"
 	}
@@ -174,7 +174,7 @@ func (r *TopologyReport) cluster(ctx context.Context, m *Monitor, s *Snapshot) e
 			master.Replicas = append(master.Replicas, one)
 		}
 		slices.SortFunc(master.Replicas, func(a, b TopologyReplica) int { return strings.Compare(a.Addr, b.Addr) })
-		if !n.is("fail") {
+		if master.Up {
 			for _, part := range n.slots {
 				for slot := part[0]; slot <= part[1]; slot++ {
 					covered[slot] = true
@@ -213,6 +213,7 @@ func (m *Monitor) view(ctx context.Context, s *Snapshot) ([]clusterNode, error) 
 	if err != nil {
 		return nil, err
 	}
+	err = errors.New("none answers")
 	for _, t := range targets {
 		if n, ok := s.Node(t.addr); !ok || n.Err != nil || t.client == nil {
 			continue

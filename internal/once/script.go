@@ -21,11 +21,12 @@ type Script struct {
 // script of a command that was refused with NOSCRIPT.
 type scriptSHA struct {
 	hex    string
+	bytes  []byte // the same, which nobody changes
 	script *Script
 }
 
-// MarshalBinary writes the hash.
-func (s *scriptSHA) MarshalBinary() ([]byte, error) { return []byte(s.hex), nil }
+// MarshalBinary returns the hash. An AutoPipeliner asks for it to know its size, and again to write it.
+func (s *scriptSHA) MarshalBinary() ([]byte, error) { return s.bytes, nil }
 
 // String shows the hash.
 func (s *scriptSHA) String() string { return s.hex }
@@ -34,7 +35,8 @@ func (s *scriptSHA) String() string { return s.hex }
 func NewScript(src string) *Script {
 	sum := sha1.Sum([]byte(src)) //nolint:gosec // see the import
 	s := &Script{src: src}
-	s.sha = scriptSHA{hex: hex.EncodeToString(sum[:]), script: s}
+	text := hex.EncodeToString(sum[:])
+	s.sha = scriptSHA{hex: text, bytes: []byte(text), script: s}
 	return s
 }
 

@@ -108,12 +108,20 @@ local function drop(stored, score)
   left(score)
 end
 
+-- bare says whether nothing belongs to any row, so that many can go by one command.
+local function bare()
+  return not T and not D and not (P and call('EXISTS', P) == 1)
+end
+
 -- cut removes all rows from a 0-based position on, and returns how many.
 local function cut(from)
   local removed = 0
-  if not T and not D and not P then
-    if HIGHEST then
-      return call('ZREMRANGEBYRANK', S, 0, call('ZCARD', S) - from - 1)
+  if bare() then
+    local n = call('ZCARD', S)
+    if from >= n then -- as a range, it would be the whole board
+      return 0
+    elseif HIGHEST then
+      return call('ZREMRANGEBYRANK', S, 0, n - from - 1)
     end
     return call('ZREMRANGEBYRANK', S, from, -1)
   end

@@ -40,10 +40,10 @@ else
     end
     if changed or moved then
       local stored = prefix .. name
-      if old and before ~= stored then
-        call('ZREM', S, before)
-      end
       call('ZADD', S, score, stored)
+      if old and before ~= stored then
+        call('ZREM', S, before) -- afterwards, since a set that is empty in between loses its expiry
+      end
       if T then
         call('HSET', T, name, prefix)
       end

@@ -18,7 +18,7 @@ for i = 1, 3 do
   end
 end
 local rows = tonumber(ARGV[2])
-if call('ZCARD', new[1]) ~= rows or T and call('HLEN', new[2]) ~= rows then
+if call('ZCARD', new[1]) ~= rows or T and call('HLEN', new[2]) ~= rows or D and rows > 0 and call('ZCARD', new[3]) == 0 then
   return 'lost'
 end
 if rows > 0 and SLIDE == 0 and ARGV[1] ~= '0' then
