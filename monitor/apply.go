@@ -40,7 +40,7 @@ func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) 
 	var errs []error
 	for _, f := range findings {
 		c := Change{Finding: f.ID, Node: f.Node, Setting: f.Setting}
-		i := slices.IndexFunc(targets, func(t target) bool { return t.addr == f.Node && t.client != nil })
+		i := slices.IndexFunc(targets, func(t target) bool { return t.addr == f.Node })
 		switch {
 		case ctx.Err() != nil:
 			c.Err = ctx.Err()
@@ -48,6 +48,8 @@ func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) 
 			c.Err = ErrNotApplicable
 		case i < 0:
 			c.Err = errors.New("monitor: there is no such node")
+		case targets[i].client == nil:
+			c.Err = targets[i].err
 		default:
 			c.apply(ctx, bounded(targets[i].client, longSearch), f.Value)
 		}

@@ -125,3 +125,42 @@ func TestTopologyMissing(t *testing.T) {
 		return len(down) == 1 && down[0] == c.Nodes()[3].Addr()
 	})
 }
+
+// TestRingThatLacksAShard: a shard that was down before anybody asked is missed, unless SetAddrs has said that it is none.
+func TestRingThatLacksAShard(t *testing.T) {
+	t.Parallel()
+	a, b := redistest.NewServer(t, redistest.ServerOptions{}), redistest.NewServer(t, redistest.ServerOptions{})
+	ring := redis.NewRing(&redis.RingOptions{
+		Addrs: map[string]string{"a": a.Addr(), "b": b.Addr()}, HeartbeatFrequency: 20 * time.Millisecond, MaxRetries: -1, DialerRetries: 1,
+	})
+	t.Cleanup(func() { _ = ring.Close() })
+	b.Kill()
+	redistest.Poll(t, "the ring takes the shard for down", func() bool { return ring.Len() == 1 })
+	report, err := BigKeys(t.Context(), ring, BigKeysOptions{})
+	require.ErrorIs(t, err, errShardDown)
+	assert.True(t, report.Partial)
+	_, err = HotKeys(t.Context(), ring, HotKeysOptions{})
+	require.ErrorIs(t, err, errShardDown)
+	findings, err := Audit(t.Context(), ring)
+	require.ErrorIs(t, err, errShardDown)
+	assert.NotEmpty(t, findings, "of the other one")
+	topology, err := Topology(t.Context(), ring)
+	require.NoError(t, err)
+	require.Len(t, topology.Masters, 2)
+	for _, m := range topology.Masters {
+		assert.Equal(t, m.Addr == a.Addr(), m.Up, m.Addr)
+	}
+	memory, err := Analyze(t.Context(), ring)
+	require.NoError(t, err)
+	assert.Len(t, memory.Nodes, 2)
+	changes, err := Apply(t.Context(), ring, Finding{ID: "x", Node: b.Addr(), Setting: "save"})
+	require.ErrorIs(t, err, errShardDown)
+	assert.Len(t, changes, 1)
+	c := redistest.NewServer(t, redistest.ServerOptions{})
+	ring.SetAddrs(map[string]string{"a": a.Addr(), "c": c.Addr()})
+	topology, err = Topology(t.Context(), ring)
+	require.NoError(t, err)
+	require.Len(t, topology.Masters, 2)
+	_, err = BigKeys(t.Context(), ring, BigKeysOptions{})
+	require.NoError(t, err)
+}
