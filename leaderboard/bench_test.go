@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"runtime"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,24 +55,6 @@ func benchBoard(b *testing.B, rdb redis.UniversalClient, opts leaderboard.Option
 
 func benchMember(i int) string { return fmt.Sprintf("member:%08d", i) }
 
-// callers runs fn from 64 goroutines at once.
-func callers(b *testing.B, n int, fn func(ctx context.Context, member string, score float64) error) {
-	b.Helper()
-	b.ReportAllocs()
-	b.SetParallelism(max(1, 64/runtime.GOMAXPROCS(0)))
-	var seed atomic.Uint64
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		rnd := rand.New(rand.NewPCG(seed.Add(1), 2))
-		for pb.Next() {
-			if err := fn(b.Context(), benchMember(rnd.IntN(n)), float64(rnd.IntN(10*n))); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-}
-
 func autoPipeline(b *testing.B, rdb *redis.Client) redis.UniversalClient {
 	b.Helper()
 	ap, err := rdb.AutoPipeline()
@@ -84,22 +64,33 @@ func autoPipeline(b *testing.B, rdb *redis.Client) redis.UniversalClient {
 	return ap
 }
 
-func BenchmarkSubmit(b *testing.B) {
-	rdb := redistest.Standalone(b)
+// overUnixAndTCP runs a benchmark over both: a plain call costs more over TCP, which is what most users have.
+func overUnixAndTCP(b *testing.B, fn func(b *testing.B, rdb *redis.Client, n int)) {
+	b.Helper()
+	server := redistest.StandaloneServer(b)
 	for _, n := range benchSizes() {
-		for name, client := range map[string]redis.UniversalClient{"autopipeline": autoPipeline(b, rdb), "client": rdb} {
-			board := benchBoard(b, client, leaderboard.Options{Period: calendar.Yearly, Keep: -1}, n)
-			b.Run(fmt.Sprintf("members=%d/%s", n, name), func(b *testing.B) {
-				callers(b, n, func(ctx context.Context, member string, score float64) error {
-					_, err := board.Submit(ctx, member, score)
-					return err
-				})
-			})
+		for name, rdb := range map[string]*redis.Client{"unix": server.Client(), "tcp": server.Client(server.TCP)} {
+			b.Run(fmt.Sprintf("members=%d/%s", n, name), func(b *testing.B) { fn(b, rdb, n) })
 		}
+	}
+}
+
+const rounds = 64_000 // calls of each way in a round
+
+func BenchmarkSubmit(b *testing.B) {
+	overUnixAndTCP(b, func(b *testing.B, rdb *redis.Client, n int) {
+		opts := leaderboard.Options{Period: calendar.Yearly, Keep: -1}
+		merged, alone := benchBoard(b, autoPipeline(b, rdb), opts, n), benchBoard(b, rdb, opts, n)
 		benchBoard(b, rdb, leaderboard.Options{}, n)
 		key := fmt.Sprintf("bench:leaderboard:{%d-0-0}:all:scores", n)
-		b.Run(fmt.Sprintf("members=%d/multi-by-hand", n), func(b *testing.B) {
-			callers(b, n, func(ctx context.Context, member string, score float64) error {
+		by := func(board *leaderboard.Board) func(context.Context, string, float64) error {
+			return func(ctx context.Context, member string, score float64) error {
+				_, err := board.Submit(ctx, member, score)
+				return err
+			}
+		}
+		sideBySide(b, []*redis.Client{rdb}, rounds, calls("autopipeline", rounds, n, by(merged)),
+			calls("multi-by-hand", rounds, n, func(ctx context.Context, member string, score float64) error {
 				_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 					p.ZAdd(ctx, key, redis.Z{Score: score, Member: member})
 					p.Expire(ctx, key, time.Hour)
@@ -108,30 +99,26 @@ func BenchmarkSubmit(b *testing.B) {
 					return nil
 				})
 				return err
-			})
-		})
-	}
+			}),
+			calls("client", rounds, n, by(alone)))
+	})
 }
 
 func BenchmarkGet(b *testing.B) {
-	rdb := redistest.Standalone(b)
-	for _, n := range benchSizes() {
-		for _, shards := range []int{1, 8} {
+	overUnixAndTCP(b, func(b *testing.B, rdb *redis.Client, n int) {
+		by := func(shards int) func(ctx context.Context, member string, _ float64) error {
 			board := benchBoard(b, autoPipeline(b, rdb), leaderboard.Options{Shards: shards}, n)
-			b.Run(fmt.Sprintf("members=%d/shards=%d", n, shards), func(b *testing.B) {
-				callers(b, n, func(ctx context.Context, member string, _ float64) error {
-					_, err := board.Get(ctx, member)
-					return err
-				})
-			})
+			return func(ctx context.Context, member string, _ float64) error {
+				_, err := board.Get(ctx, member)
+				return err
+			}
 		}
 		key := fmt.Sprintf("bench:leaderboard:{%d-1-0}:all:scores", n)
-		b.Run(fmt.Sprintf("members=%d/plain-zrevrank", n), func(b *testing.B) {
-			callers(b, n, func(ctx context.Context, member string, _ float64) error {
+		sideBySide(b, []*redis.Client{rdb}, rounds, calls("one", rounds, n, by(1)), calls("shards", rounds, n, by(8)),
+			calls("zrevrank", rounds, n, func(ctx context.Context, member string, _ float64) error {
 				return rdb.ZRevRank(ctx, key, member).Err()
-			})
-		})
-	}
+			}))
+	})
 }
 
 func BenchmarkTop(b *testing.B) {

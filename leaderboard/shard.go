@@ -276,21 +276,12 @@ func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, resu
 	if got.existed && got.before != got.after {
 		places = append(places, got.before)
 	}
-	if b.opts.Cap == 0 {
-		if counts, ok := b.together(ctx, w.season, w.unit, "", places...); ok && len(counts) == len(places) {
-			for i := range places {
-				n, err := integer(counts[i])
-				if err != nil {
-					return result, err
-				}
-				places[i].ahead += n
-			}
-			result.Rank = b.rank(places[0].ahead)
-			if got.existed {
-				result.PreviousRank = b.rank(places[len(places)-1].ahead)
-			}
-			return result, b.slideOthers(ctx, w.season, w.unit)
+	if b.opts.Cap == 0 && b.rankTogether(ctx, w.season, w.unit, places) {
+		result.Rank = b.rank(places[0].ahead)
+		if got.existed {
+			result.PreviousRank = b.rank(places[len(places)-1].ahead)
 		}
+		return result, b.slideOthers(ctx, w.season, w.unit)
 	}
 	asks := make([]*ask, 0, len(w.season.units))
 	for k := range w.season.units {
