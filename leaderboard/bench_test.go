@@ -3,6 +3,7 @@ package leaderboard_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -164,99 +165,94 @@ func BenchmarkDeepPage(b *testing.B) {
 }
 
 func BenchmarkSubmitMany(b *testing.B) {
-	rdb := redistest.Standalone(b)
-	const n = 10_000
-	benchBoard(b, rdb, leaderboard.Options{Shards: 1}, n)
-	names := make([]string, n)
-	for i := range names {
-		names[i] = benchMember(i)
-	}
-	scores := func(round int) func(yield func(string, float64) bool) {
-		return func(yield func(string, float64) bool) {
-			for i, name := range names {
-				if !yield(name, float64((i*7919+round)%n)) {
-					return
-				}
-			}
+	overUnixAndTCP(b, func(b *testing.B, rdb *redis.Client, n int) {
+		names := make([]string, n)
+		for i := range names {
+			names[i] = benchMember(i)
 		}
-	}
-	for name, opts := range map[string]leaderboard.Options{"board": {Shards: 1}, "expiring": {Period: calendar.Yearly, Keep: -1, Shards: 1}, "shards=8": {Shards: 8}} {
-		if name == "expiring" {
-			opts.Keep = 0
-		}
-		board := benchBoard(b, rdb, opts, n)
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			round := 0
-			for b.Loop() {
-				round++
-				if _, err := board.SubmitMany(b.Context(), scores(round)); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/score")
-		})
-	}
-	b.Run("zadd-by-hand", func(b *testing.B) {
-		b.ReportAllocs()
 		round := 0
-		for b.Loop() {
+		scores := func() iter.Seq2[string, float64] {
 			round++
-			chunk := make([]redis.Z, 0, 1000)
-			for name, score := range scores(round) {
-				if chunk = append(chunk, redis.Z{Score: score, Member: name}); len(chunk) == 1000 {
-					if err := rdb.ZAdd(b.Context(), "bench:by-hand", chunk...).Err(); err != nil {
-						b.Fatal(err)
+			return func(yield func(string, float64) bool) {
+				for i, name := range names {
+					if !yield(name, float64((i*7919+round)%n)) {
+						return
 					}
-					chunk = chunk[:0]
 				}
 			}
 		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/score")
+		by := func(name string, opts leaderboard.Options) way {
+			board := benchBoard(b, rdb, opts, n)
+			return way{name, func() error {
+				_, err := board.SubmitMany(b.Context(), scores())
+				return err
+			}}
+		}
+		sideBySide(b, []*redis.Client{rdb}, n,
+			by("board", leaderboard.Options{Shards: 1}),
+			way{"zadd-by-hand", func() error {
+				chunk := make([]redis.Z, 0, 1000)
+				for name, score := range scores() {
+					if chunk = append(chunk, redis.Z{Score: score, Member: name}); len(chunk) == 1000 {
+						if err := rdb.ZAdd(b.Context(), "bench:by-hand", chunk...).Err(); err != nil {
+							return err
+						}
+						chunk = chunk[:0]
+					}
+				}
+				return nil
+			}},
+			by("expiring", leaderboard.Options{Period: calendar.Yearly, Shards: 1}),
+			by("shards", leaderboard.Options{Shards: 8}))
 	})
 }
 
+// BenchmarkMerge rolls seven days up to a week, all in one slot.
 func BenchmarkMerge(b *testing.B) {
-	rdb := redistest.Standalone(b)
 	n := 2_000
 	if os.Getenv("LARDER_BENCH_LARGE") != "" {
 		n = 100_000
 	}
-	var boards []*leaderboard.Board
-	var keys []string
-	for i := range 7 {
-		board, err := leaderboard.New(rdb, fmt.Sprintf("week{%d", i), leaderboard.Options{Namespace: "bench"})
+	server := redistest.StandaloneServer(b)
+	for name, rdb := range map[string]*redis.Client{"unix": server.Client(), "tcp": server.Client(server.TCP)} {
+		opts := leaderboard.Options{Namespace: "bench", Period: calendar.Daily, Keep: -1}
+		days, err := leaderboard.New(rdb, "merge", opts)
 		if err != nil {
 			b.Fatal(err)
 		}
-		rnd := rand.New(rand.NewPCG(1, uint64(i)))
-		if _, err := board.SubmitMany(b.Context(), func(yield func(string, float64) bool) {
-			for k := range n {
-				if !yield(benchMember(k+i*n/10), float64(rnd.IntN(10*n))) {
-					return
-				}
-			}
-		}); err != nil {
+		opts.Period = calendar.Weekly
+		week, err := leaderboard.New(rdb, "merge", opts)
+		if err != nil {
 			b.Fatal(err)
 		}
-		boards, keys = append(boards, board), append(keys, fmt.Sprintf("bench:leaderboard:{week%%7B%d}:all:scores", i))
-	}
-	into, err := leaderboard.New(rdb, "merged", leaderboard.Options{Namespace: "bench"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Run(fmt.Sprintf("members=%d/merge", n), func(b *testing.B) {
-		for b.Loop() {
-			if _, err := leaderboard.Merge(b.Context(), into, leaderboard.Sum, boards...); err != nil {
+		monday := time.Date(2026, 11, 16, 0, 0, 0, 0, time.UTC)
+		var boards []*leaderboard.Board
+		var keys []string
+		for i := range 7 {
+			day := monday.AddDate(0, 0, i)
+			board := days.At(day)
+			rnd := rand.New(rand.NewPCG(1, uint64(i)))
+			if _, err := board.SubmitMany(b.Context(), func(yield func(string, float64) bool) {
+				for k := range n {
+					if !yield(benchMember(k+i*n/10), float64(rnd.IntN(10*n))) {
+						return
+					}
+				}
+			}); err != nil {
 				b.Fatal(err)
 			}
+			boards = append(boards, board)
+			keys = append(keys, "bench:leaderboard:{merge}:"+day.Format(time.DateOnly)+":scores")
 		}
-	})
-	b.Run(fmt.Sprintf("members=%d/zunionstore", n), func(b *testing.B) {
-		for b.Loop() {
-			if err := rdb.ZUnionStore(b.Context(), "bench:union", &redis.ZStore{Keys: keys}).Err(); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+		b.Run(fmt.Sprintf("members=%d/%s", n, name), func(b *testing.B) {
+			sideBySide(b, []*redis.Client{rdb}, 7*n,
+				way{"zunionstore", func() error {
+					return rdb.ZUnionStore(b.Context(), "bench:union", &redis.ZStore{Keys: keys}).Err()
+				}},
+				way{"merge", func() error {
+					_, err := leaderboard.Merge(b.Context(), week.At(monday), leaderboard.Sum, boards...)
+					return err
+				}})
+		})
+	}
 }

@@ -32,7 +32,10 @@ func (b *Board) Get(ctx context.Context, member string) (Entry, error) {
 	if err == nil {
 		e, err = b.get(ctx, member)
 	}
-	return e, wrap(err, "get %q", member)
+	if err != nil { // looked at here, since even unused arguments are allocated
+		return e, wrap(err, "get %q", member)
+	}
+	return e, nil
 }
 
 func (b *Board) get(ctx context.Context, member string) (Entry, error) {

@@ -483,8 +483,8 @@ func (b *Board) sendShards(ctx context.Context, s *season, args [][]any) (int64,
 	var asks []*ask
 	for i := range args {
 		if args[i] != nil {
-			args[i][0] = ""
-			asks = append(asks, &ask{unit: &s.units[i], script: &b.scripts.many, args: args[i]})
+			args[i][headMode] = ""
+			asks = append(asks, &ask{unit: &s.units[i], script: &b.scripts.many, args: args[i][headMode:]})
 		}
 	}
 	err := b.fan(ctx, asks, true)

@@ -58,7 +58,10 @@ func (b *Board) submit(ctx context.Context, op, member string, score float64, at
 		return Result{}, wrap(err, "%s %q", op, member)
 	}
 	result, err := b.finish(ctx, w, reply)
-	return result, wrap(err, "%s %q", op, member)
+	if err != nil { // looked at here, since even unused arguments are allocated
+		return result, wrap(err, "%s %q", op, member)
+	}
+	return result, nil
 }
 
 // oneWrite is a submit or an increment that is about to be sent.

@@ -21,11 +21,12 @@ type Script struct {
 // script of a command that was refused with NOSCRIPT.
 type scriptSHA struct {
 	hex    string
+	bytes  []byte // the same: go-redis asks for it twice a command
 	script *Script
 }
 
 // MarshalBinary writes the hash.
-func (s *scriptSHA) MarshalBinary() ([]byte, error) { return []byte(s.hex), nil }
+func (s *scriptSHA) MarshalBinary() ([]byte, error) { return s.bytes, nil }
 
 // String shows the hash.
 func (s *scriptSHA) String() string { return s.hex }
@@ -34,7 +35,8 @@ func (s *scriptSHA) String() string { return s.hex }
 func NewScript(src string) *Script {
 	sum := sha1.Sum([]byte(src)) //nolint:gosec // see the import
 	s := &Script{src: src}
-	s.sha = scriptSHA{hex: hex.EncodeToString(sum[:]), script: s}
+	name := hex.EncodeToString(sum[:])
+	s.sha = scriptSHA{hex: name, bytes: []byte(name), script: s}
 	return s
 }
 
