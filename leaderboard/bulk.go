@@ -91,7 +91,8 @@ func (b *Board) submitMany(ctx context.Context, entries iter.Seq[Submission]) (a
 			if applied += n; err != nil {
 				return applied, err
 			}
-			sent = c.start(ctx)
+			send := c.take()
+			sent = launch(func() (int64, error) { return send(ctx) })
 		}
 		if err := c.add(e); err != nil {
 			return applied, fmt.Errorf("%q: %w", e.Member, err)
@@ -105,12 +106,22 @@ func (b *Board) submitMany(ctx context.Context, entries iter.Seq[Submission]) (a
 	return applied + n, err
 }
 
-// flight is a chunk on its way, while the next one is gathered.
+// flight is what is on its way while the next chunk is gathered.
 type flight struct{ done <-chan outcome }
 
 type outcome struct {
 	applied int64
 	err     error
+}
+
+// launch sends in the background. Who launches must let it land.
+func launch(send func() (int64, error)) flight {
+	done := make(chan outcome, 1)
+	go func() {
+		n, err := send()
+		done <- outcome{n, err}
+	}()
+	return flight{done}
 }
 
 // land waits for the answer, once.
@@ -227,17 +238,6 @@ func (c *chunk) add(e Submission) error {
 	}
 	c.args[i] = args
 	return nil
-}
-
-// start sends what is there in the background, and empties the chunk.
-func (c *chunk) start(ctx context.Context) flight {
-	send := c.take()
-	done := make(chan outcome, 1)
-	go func() {
-		n, err := send(ctx)
-		done <- outcome{n, err}
-	}()
-	return flight{done}
 }
 
 // take empties the chunk, and returns how what was there is sent. The arguments of a command are never used again: an
