@@ -16,8 +16,10 @@ import (
 	"github.com/larder-go/larder/leaderboard"
 )
 
-// The benchmarks run on a real server over its unix socket, with 10,000 members, and with a million if LARDER_BENCH_LARGE
-// is set. Each compares the board with what somebody would write by hand, in the same run.
+// The benchmarks run on a real server, with 10,000 members, and with a million if LARDER_BENCH_LARGE is set. Each
+// compares the board with what somebody would write by hand, in the same run:
+//
+//	go test ./leaderboard -run '^$' -bench 'Submit$' -benchtime 100x
 
 func benchSizes() []int {
 	if os.Getenv("LARDER_BENCH_LARGE") != "" {
@@ -65,6 +67,20 @@ func autoPipeline(b *testing.B, rdb *redis.Client) redis.UniversalClient {
 	return ap
 }
 
+// twoBatches is an AutoPipeliner with two batches on their way, of half the callers each: one is made up while the
+// server works on the other. By default there is one, and client and server take turns.
+func twoBatches(b *testing.B, rdb *redis.Client) redis.UniversalClient {
+	b.Helper()
+	opts := *rdb.Options()
+	own := redis.NewClient(&opts) // a client has one AutoPipeliner
+	b.Cleanup(func() { _ = own.Close() })
+	ap, err := own.AutoPipelineWithOptions(&redis.AutoPipelineOptions{MaxBatchSize: callers / 2, MaxConcurrentBatches: 2, Unordered: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return ap
+}
+
 // overUnixAndTCP runs a benchmark over both: a plain call costs more over TCP, which is what most users have.
 func overUnixAndTCP(b *testing.B, fn func(b *testing.B, rdb *redis.Client, n int)) {
 	b.Helper()
@@ -76,12 +92,12 @@ func overUnixAndTCP(b *testing.B, fn func(b *testing.B, rdb *redis.Client, n int
 	}
 }
 
-const rounds = 64_000 // calls of each way in a round
+const rounds = 6_400 // calls of each way in a round
 
 func BenchmarkSubmit(b *testing.B) {
 	overUnixAndTCP(b, func(b *testing.B, rdb *redis.Client, n int) {
 		opts := leaderboard.Options{Period: calendar.Yearly, Keep: -1}
-		merged, alone := benchBoard(b, autoPipeline(b, rdb), opts, n), benchBoard(b, rdb, opts, n)
+		merged, two, alone := benchBoard(b, autoPipeline(b, rdb), opts, n), benchBoard(b, twoBatches(b, rdb), opts, n), benchBoard(b, rdb, opts, n)
 		benchBoard(b, rdb, leaderboard.Options{}, n)
 		key := fmt.Sprintf("bench:leaderboard:{%d-0-0}:all:scores", n)
 		by := func(board *leaderboard.Board) func(context.Context, string, float64) error {
@@ -101,14 +117,42 @@ func BenchmarkSubmit(b *testing.B) {
 				})
 				return err
 			}),
-			calls("client", rounds, n, by(alone)))
+			calls("two-batches", rounds, n, by(two)), calls("client", rounds, n, by(alone)))
 	})
+}
+
+// BenchmarkNodes submits to a board of eight shards on three masters of a cluster, and on one server, beside a board of
+// one shard. The processor time of the busiest server bounds how many submits a second there can be.
+func BenchmarkNodes(b *testing.B) {
+	const n = 10_000
+	cluster, server := redistest.SharedCluster(b), redistest.StandaloneServer(b)
+	one := server.Client(server.TCP)
+	merged, err := cluster.Client().AutoPipeline()
+	if err != nil {
+		b.Fatal(err)
+	}
+	servers := []*redis.Client{one}
+	for _, m := range cluster.Masters() {
+		servers = append(servers, m.Client())
+	}
+	by := func(name string, rdb redis.UniversalClient, shards int) way {
+		board, err := leaderboard.New(rdb, "nodes"+name, leaderboard.Options{Namespace: "bench", Shards: shards})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return calls(name, rounds, n, func(ctx context.Context, member string, score float64) error {
+			_, err := board.Submit(ctx, member, score)
+			return err
+		})
+	}
+	sideBySide(b, servers, rounds, by("three-nodes", merged, 8), by("one-node", autoPipeline(b, one), 8), by("one-shard", autoPipeline(b, one), 1))
 }
 
 func BenchmarkGet(b *testing.B) {
 	overUnixAndTCP(b, func(b *testing.B, rdb *redis.Client, n int) {
+		merged := autoPipeline(b, rdb)
 		by := func(shards int) func(ctx context.Context, member string, _ float64) error {
-			board := benchBoard(b, autoPipeline(b, rdb), leaderboard.Options{Shards: shards}, n)
+			board := benchBoard(b, merged, leaderboard.Options{Shards: shards}, n)
 			return func(ctx context.Context, member string, _ float64) error {
 				_, err := board.Get(ctx, member)
 				return err
@@ -118,6 +162,9 @@ func BenchmarkGet(b *testing.B) {
 		sideBySide(b, []*redis.Client{rdb}, rounds, calls("one", rounds, n, by(1)), calls("shards", rounds, n, by(8)),
 			calls("zrevrank", rounds, n, func(ctx context.Context, member string, _ float64) error {
 				return rdb.ZRevRank(ctx, key, member).Err()
+			}),
+			calls("zrevrank-autopipeline", rounds, n, func(ctx context.Context, member string, _ float64) error {
+				return merged.ZRevRank(ctx, key, member).Err() // what the client alone allows
 			}))
 	})
 }

@@ -19,19 +19,23 @@ type way struct {
 	run  func() error
 }
 
-// cost is what a way took, in each round.
+// cost is what a way took: each round by the clock, and the processor time of each server and of this process.
 type cost struct {
-	wall           []float64
-	server, client time.Duration
+	wall    []float64
+	servers []time.Duration
+	client  time.Duration
 }
 
 // sideBySide runs all ways in turn in each round, another one first each time, so that a busy machine troubles all
 // alike. It reports nanoseconds for each of the items that one run goes through: of the median round (name), of the
-// processor time of the servers (name-server) and of this process (name-client); and the median, over the rounds, of
-// how many times as long the other ways take as the first one.
+// processor time of all servers (name-server), of the busiest of several (name-busiest) and of this process
+// (name-client); and the median, over the rounds, of how many times as long the other ways take as the first one.
 func sideBySide(b *testing.B, servers []*redis.Client, items int, ways ...way) {
 	b.Helper()
 	costs := make([]cost, len(ways))
+	for i := range costs {
+		costs[i].servers = make([]time.Duration, len(servers))
+	}
 	for _, w := range ways { // dial, load the scripts
 		if err := w.run(); err != nil {
 			b.Fatal(w.name, err)
@@ -41,12 +45,17 @@ func sideBySide(b *testing.B, servers []*redis.Client, items int, ways ...way) {
 	for b.Loop() {
 		for k := range ways {
 			i := (first + k) % len(ways)
-			server, client, begun := serversCPU(b, servers), ownCPU(), time.Now()
+			before := make([]time.Duration, len(servers))
+			for k, s := range servers {
+				before[k] = serverCPU(b, s)
+			}
+			client, begun := ownCPU(), time.Now()
 			err := ways[i].run()
-			wall := time.Since(begun)
+			costs[i].wall = append(costs[i].wall, float64(time.Since(begun).Nanoseconds()))
 			costs[i].client += ownCPU() - client
-			costs[i].server += serversCPU(b, servers) - server
-			costs[i].wall = append(costs[i].wall, float64(wall.Nanoseconds()))
+			for k, s := range servers {
+				costs[i].servers[k] += serverCPU(b, s) - before[k]
+			}
 			if err != nil {
 				b.Fatal(ways[i].name, err)
 			}
@@ -57,7 +66,14 @@ func sideBySide(b *testing.B, servers []*redis.Client, items int, ways ...way) {
 	all := float64(items * len(costs[0].wall))
 	for i, w := range ways {
 		b.ReportMetric(median(costs[i].wall)/float64(items), w.name)
-		b.ReportMetric(float64(costs[i].server.Nanoseconds())/all, w.name+"-server")
+		var sum time.Duration
+		for _, d := range costs[i].servers {
+			sum += d
+		}
+		b.ReportMetric(float64(sum.Nanoseconds())/all, w.name+"-server")
+		if len(servers) > 1 {
+			b.ReportMetric(float64(slices.Max(costs[i].servers).Nanoseconds())/all, w.name+"-busiest")
+		}
 		b.ReportMetric(float64(costs[i].client.Nanoseconds())/all, w.name+"-client")
 		if i > 0 {
 			ratios := make([]float64, len(costs[i].wall))
@@ -74,24 +90,22 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// serversCPU is the processor time that servers have used.
-func serversCPU(b *testing.B, servers []*redis.Client) time.Duration {
+// serverCPU is the processor time that a server has used.
+func serverCPU(b *testing.B, rdb *redis.Client) time.Duration {
 	b.Helper()
+	info, err := rdb.Info(context.Background(), "cpu").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
 	var all time.Duration
-	for _, s := range servers {
-		info, err := s.Info(context.Background(), "cpu").Result()
-		if err != nil {
-			b.Fatal(err)
-		}
-		for line := range strings.Lines(info) {
-			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-			if name == "used_cpu_sys" || name == "used_cpu_user" {
-				seconds, err := strconv.ParseFloat(value, 64)
-				if err != nil {
-					b.Fatal(err)
-				}
-				all += time.Duration(seconds * 1e9)
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name == "used_cpu_sys" || name == "used_cpu_user" {
+			seconds, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				b.Fatal(err)
 			}
+			all += time.Duration(seconds * 1e9)
 		}
 	}
 	return all
