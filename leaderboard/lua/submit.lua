@@ -101,14 +101,7 @@ elseif changed or moved then
 else
   now = aheadBefore
 end
-if T or D or SLIDE > 0 then
-  if not expire(created, ARGV[1]) then
-    return 'retention'
-  end
-elseif created and ARGV[1] ~= '0' then -- as expire does, which a plain board goes without: see scripts.go
-  call('PEXPIREAT', S, ARGV[1])
-  if call('EXISTS', S) == 0 then
-    return 'retention'
-  end
+if not expire(created, ARGV[1]) then
+  return 'retention'
 end
 return {applied, old or '', aheadBefore, score, now, known, prefix}
