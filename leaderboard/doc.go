@@ -47,8 +47,8 @@
 // A board of several shards spreads its members, by a stable hash, over as many slots of a cluster, so that it can be larger and
 // busier than one node. Ranks are exact: a rank is the place in the own shard and what is ahead in all others. Every
 // operation is one fan-out to all shards at once, or two where a member's own row must be known first (Submit, Increment, Get,
-// GetMany, Around, Percentile); a Cap takes one more. Where one server has all shards, Get and the ranks of a Submit are one
-// script. Pages beyond place 1,000 are found by samples of all shards, in a few fan-outs.
+// GetMany, Around, Percentile); a write takes one more with a Cap, and one with a Keep that slides. Where one server has all
+// shards, Get and the ranks of a Submit are one script. Pages beyond place 1,000 are found by samples of all shards, in a few fan-outs.
 //
 // What shards answer is not of one moment: while others write, two shards are seen a little apart, so that a rank may be off by
 // what was written in between, and a Cap be exceeded for as long. A write is done in the member's own shard; if another shard
