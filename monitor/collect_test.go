@@ -93,7 +93,7 @@ func TestCollectEverywhere(t *testing.T) {
 	})
 }
 
-// TestCollectRoundTrips: two a node, three the first time, and what was refused is not asked twice.
+// TestCollectRoundTrips: two a node, one where a PING was timed a moment ago, and what was refused is not asked twice.
 func TestCollectRoundTrips(t *testing.T) {
 	redistest.On(t, []redistest.Kind{redistest.KindMiniredis, redistest.KindStandalone}, func(t *testing.T, e redistest.Env) {
 		m := newMonitor(t, e.Client, Options{})
@@ -105,11 +105,22 @@ func TestCollectRoundTrips(t *testing.T) {
 		assert.LessOrEqual(t, n, 3)
 		assert.Contains(t, asked, "config get")
 		assert.Contains(t, asked, "cluster info")
+		m.opts.Interval = time.Hour
+		s, err := m.Collect(t.Context())
+		require.NoError(t, err)
+		first := s.Nodes[0].Latency
+		n, asked = hook.take()
+		assert.Equal(t, 1, n)
+		assert.NotContains(t, asked, "ping")
+		assert.Positive(t, first.RoundTrip.Or(0))
+		m.opts.Interval = time.Nanosecond
 		for range 3 {
 			s, err := m.Collect(t.Context())
 			require.NoError(t, err)
 			n, asked = hook.take()
 			assert.Equal(t, 2, n)
+			assert.Contains(t, asked, "ping")
+			assert.NotEqual(t, first.at, s.Nodes[0].Latency.at)
 			assert.NotContains(t, asked, "config get", "a minute old at most")
 			if e.Real() {
 				assert.NotContains(t, asked, "cluster", "not one")
@@ -454,4 +465,70 @@ func TestSlowlogAndLatency(t *testing.T) {
 	require.NotEmpty(t, events)
 	assert.Equal(t, "command", events[0].Name)
 	assert.Positive(t, events[0].Max)
+}
+
+// TestOneNodeOfACluster: a client of one node samples that node, and says nothing of those that it does not reach.
+func TestOneNodeOfACluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.SharedCluster(t)
+	rdb := c.Nodes()[0].Client(c.Nodes()[0].TCP)
+	m := newMonitor(t, rdb, Options{Rules: []Rule{{Name: "down", Metric: MetricUp, Op: Below, Threshold: 1}}})
+	for range 2 {
+		alerts, err := m.Check(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, alerts)
+		s, _ := m.Last()
+		require.Len(t, s.Nodes, 1, "%v", s.Err())
+		assert.NotEmpty(t, s.Nodes[0].ID)
+		assert.Equal(t, "ok", s.Nodes[0].Cluster.State.Or(""))
+	}
+}
+
+// TestSlowlogIsNotReadAgain: while nothing is new the newest entry alone is asked for; what is new, a reset and a restart are
+// seen all the same.
+func TestSlowlogIsNotReadAgain(t *testing.T) {
+	t.Parallel()
+	srv := redistest.NewServer(t, redistest.ServerOptions{Args: []string{"--slowlog-log-slower-than", "10000000"}})
+	rdb := srv.Client()
+	m := newMonitor(t, rdb, Options{Interval: longestInterval})
+	hook := &trips{}
+	log := func(n int) {
+		require.NoError(t, rdb.ConfigSet(t.Context(), "slowlog-log-slower-than", "0").Err())
+		for i := range n - 1 { // the first is CONFIG SET itself
+			require.NoError(t, rdb.Set(t.Context(), "k", i, 0).Err())
+		}
+		require.NoError(t, rdb.ConfigSet(t.Context(), "slowlog-log-slower-than", "10000000").Err())
+	}
+	sample := func(entries, roundTrips int) {
+		t.Helper()
+		hook.take()
+		s, err := m.Collect(t.Context())
+		require.NoError(t, err)
+		n, asked := hook.take()
+		got, known := s.Nodes[0].Slowlog.Get()
+		assert.True(t, known)
+		want, err := rdb.Do(t.Context(), "SLOWLOG", "GET", 16).Result()
+		require.NoError(t, err)
+		assert.Equal(t, parseSlowlog(want).Or(nil), got)
+		assert.Len(t, got, entries)
+		assert.Equal(t, roundTrips, n, asked)
+	}
+	log(5)
+	rdb.AddHook(hook)
+	_, err := m.Collect(t.Context()) // which has a PING, too
+	require.NoError(t, err)
+	sample(5, 1)
+	sample(5, 1)
+	log(2)
+	sample(7, 2)
+	log(2)
+	sample(9, 1)
+	log(1)
+	sample(10, 1)
+	sample(10, 1)
+	require.NoError(t, rdb.Do(t.Context(), "SLOWLOG", "RESET").Err())
+	sample(0, 1)
+	sample(0, 1)
+	log(40)
+	sample(16, 1)
 }
