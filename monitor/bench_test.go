@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -129,20 +130,59 @@ func processorTime(b *testing.B, pid int) time.Duration {
 	return time.Duration(total)
 }
 
-// BenchmarkRules evaluates the default rules on a node with an hour of samples.
+// BenchmarkRules evaluates rules on nodes with an hour of samples: the default ones on one node, and a hundred, of all
+// metrics, on ten, of which one rule in ten fires.
 func BenchmarkRules(b *testing.B) {
 	raw := infoText(b)
-	rules, err := completeRules(nil, defaultInterval, defaultHistory)
-	require.NoError(b, err)
-	e := newEngine(rules, defaultHistory)
-	n := Node{Addr: "a"}
-	n.fill(readInfo(raw), nil)
-	at := start
-	b.ReportAllocs()
-	for b.Loop() {
-		at = at.Add(defaultInterval)
-		n.At = at
-		e.step(&Snapshot{At: at, Nodes: []Node{n}})
+	hundred := make([]Rule, 0, 100)
+	names := slices.Sorted(maps.Keys(metrics))
+	for i := range 100 {
+		r := Rule{Name: fmt.Sprint("rule", i), Metric: names[i%len(names)], Threshold: 0.5}
+		switch {
+		case !metrics[r.Metric].share:
+			r.Threshold = 1e12
+		case r.Metric == MetricUp || r.Metric == MetricClusterState || r.Metric == MetricSentinelQuorum:
+			r.Op = Below
+		}
+		if i%10 == 0 {
+			r.Metric, r.Op, r.Threshold = MetricMemoryUsed, Above, 1
+		}
+		hundred = append(hundred, r)
+	}
+	for _, c := range []struct {
+		name  string
+		rules []Rule
+		nodes int
+	}{{"rules=default/nodes=1", nil, 1}, {"rules=100/nodes=10", hundred, 10}} {
+		b.Run(c.name, func(b *testing.B) {
+			rules, err := completeRules(c.rules, defaultInterval, defaultHistory)
+			require.NoError(b, err)
+			e := newEngine(rules, defaultHistory)
+			s := &Snapshot{At: start}
+			for i := range c.nodes {
+				n := Node{Addr: fmt.Sprint("node", i)}
+				n.fill(readInfo(raw), nil)
+				n.Latency.RoundTrip = Known(time.Millisecond)
+				s.Nodes = append(s.Nodes, n)
+			}
+			next := func() {
+				s.At = s.At.Add(defaultInterval)
+				for i := range s.Nodes {
+					n := &s.Nodes[i]
+					n.At = s.At
+					n.Stats.Commands.v += 100
+					n.Stats.Hits.v += 50
+				}
+				e.step(s)
+			}
+			for range defaultHistory {
+				next()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				next()
+			}
+		})
 	}
 }
 
