@@ -235,6 +235,7 @@ func TestCollectErrors(t *testing.T) {
 			require.Error(t, err)
 			require.Equal(t, 1, len(s.Nodes))
 			require.Error(t, s.Nodes[0].Err)
+			require.NotErrorIs(t, err, redis.Nil)
 			assert.Equal(t, Value[int64]{}, s.Nodes[0].Memory.Used)
 		})
 	}
@@ -531,4 +532,49 @@ func TestSlowlogIsNotReadAgain(t *testing.T) {
 	sample(0, 1)
 	log(40)
 	sample(16, 1)
+}
+
+// TestSwiftNodeHangs: a server that answered at once, and is asked on the caller's goroutine for that, may hang the next time:
+// a deadline and a cancelled context end the wait all the same, and it is sampled again afterwards.
+func TestSwiftNodeHangs(t *testing.T) {
+	t.Parallel()
+	srv := redistest.NewServer(t, redistest.ServerOptions{})
+	for _, read := range []time.Duration{100 * time.Millisecond, 30 * time.Second, -1} {
+		rdb := srv.Client(func(o *redis.Options) { o.ReadTimeout, o.MaxRetries = read, 3 })
+		m := newMonitor(t, rdb, Options{})
+		redistest.Poll(t, "it is swift", func() bool {
+			_, err := m.Collect(t.Context())
+			return err == nil && m.abilities[rdb.Options().Addr].isSwift()
+		})
+		srv.Pause()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		s, err := m.Collect(ctx)
+		cancel()
+		require.Error(t, err)
+		require.Len(t, s.Nodes, 1)
+		require.Error(t, s.Nodes[0].Err)
+		assert.Equal(t, rdb.Options().Addr, s.Nodes[0].Addr)
+		assert.Zero(t, s.Nodes[0].At)
+		srv.Resume()
+		redistest.Poll(t, "it is sampled again", func() bool {
+			s, err := m.Collect(t.Context())
+			return err == nil && s.Nodes[0].Memory.Used.Or(0) > 0
+		})
+	}
+}
+
+// TestHaste: what is asked in haste is asked once; the node is then asked as all others are, with the client's retries.
+func TestHaste(t *testing.T) {
+	t.Parallel()
+	srv := redistest.NewServer(t, redistest.ServerOptions{})
+	proxy := redistest.NewProxy(t, "tcp", srv.Addr())
+	rdb := srv.Client(func(o *redis.Options) { o.Network, o.Addr, o.MaxRetries = "tcp", proxy.Addr(), 3 })
+	m := newMonitor(t, rdb, Options{})
+	redistest.Poll(t, "it is swift", func() bool {
+		_, err := m.Collect(t.Context())
+		return err == nil && m.abilities[proxy.Addr()].isSwift()
+	})
+	proxy.CloseConnections()
+	_, err := m.Collect(t.Context())
+	require.NoError(t, err, "a connection that broke in the pool is not the server's state")
 }

@@ -97,6 +97,11 @@ func TestInfoGarbage(t *testing.T) {
 			}
 		}
 	}
+	twice := readInfo("# Keyspace\r\ndb1:keys=1\r\ndb01:keys=2\r\ndb+1:keys=3\r\ndb1:keys=4\r\ndb1234567890:keys=5\r\n" +
+		"cmdstat_get:calls=1\r\ncmdstat_get:calls=2\r\nlatency_percentiles_usec_get:p50=1\r\nlatency_percentiles_usec_nosuch:p50=1\r\nerrorstat_A:count=1\r\nerrorstat_A:count=2\r\n")
+	assert.Equal(t, []Database{{DB: 1, Keys: Known[int64](1)}}, twice.databases, "no database twice")
+	assert.Equal(t, []Command{{Name: "get", Calls: Known[int64](1), P50: Known(time.Microsecond)}}, twice.commands)
+	assert.Equal(t, map[string]int64{"A": 1}, twice.errors)
 	assert.Equal(t, fields{"a": "1"}, parseInfo("a:1\na:2"), "the first counts")
 	assert.Equal(t, fields{"a": "1", "b": "x:y"}, parseInfo("# A\r\na:1\r\n\r\nb:x:y\r\n"))
 }

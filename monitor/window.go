@@ -59,7 +59,8 @@ const (
 // under the same name, whose lifetime totals say nothing of the last minute.
 func between(a, b *sample) change {
 	if a.runID != b.runID {
-		if b.uptime.ok && b.uptime.v > b.at.Sub(a.at)+2*time.Second { // INFO tells whole seconds
+		// INFO tells whole seconds. Without an uptime nobody knows since when the totals count.
+		if !b.uptime.ok || b.uptime.v > b.at.Sub(a.at)+2*time.Second {
 			return foreign
 		}
 		return reset
