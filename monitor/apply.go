@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +18,19 @@ type Change struct {
 	Before  string `json:"before"`
 	After   string `json:"after"` // as read back; what the server made of it
 	Err     error  `json:"-"`     // why it is not as it should be; nil where it is
+}
+
+// MarshalJSON writes the change with its error as text.
+func (c Change) MarshalJSON() ([]byte, error) {
+	type plain Change
+	out := struct {
+		plain
+		Err string `json:"err,omitempty"`
+	}{plain: plain(c)}
+	if c.Err != nil {
+		out.Err = c.Err.Error()
+	}
+	return json.Marshal(out)
 }
 
 // ErrNotApplicable is the Change.Err of a finding that no CONFIG SET mends: its Fix says what does.

@@ -35,13 +35,13 @@ type BigKeysOptions struct {
 // BigKeysProgress is how far a scan is.
 type BigKeysProgress struct {
 	Scanned int64
-	Total   int64 // keys that there were when the scan began
+	Total   int64 // keys that there were when the scan began; 0 where DBSIZE is refused
 }
 
 // BigKeysReport is what BigKeys found.
 type BigKeysReport struct {
 	Scanned int64 `json:"scanned"` // keys that were measured
-	Total   int64 `json:"total"`   // keys that there were when the scan began
+	Total   int64 `json:"total"`   // keys that there were when the scan began; 0 where DBSIZE is refused
 	Bytes   int64 `json:"bytes"`   // of the keys that were measured
 	Denied  int64 `json:"denied"`  // keys that the user may not read
 	Partial bool  `json:"partial"` // not all keys were looked at: a budget was spent, ctx ended, or a node failed
