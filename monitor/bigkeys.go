@@ -138,7 +138,8 @@ func BigKeys(ctx context.Context, rdb redis.UniversalClient, opts BigKeysOptions
 	}
 	targets, err := masters(ctx, rdb)
 	if err != nil {
-		return BigKeysReport{}, fmt.Errorf("monitor: big keys: %w", err)
+		empty := BigKeysReport{Partial: true, Keys: []BigKey{}, ByType: map[string][]BigKey{}, ByPrefix: []PrefixUsage{}}
+		return empty, fmt.Errorf("monitor: big keys: %w", err)
 	}
 	b := newBigKeys(opts)
 	if opts.MaxTime > 0 {

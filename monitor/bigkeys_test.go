@@ -392,10 +392,12 @@ func TestBigKeysBudget(t *testing.T) {
 	assert.True(t, report.Partial)
 	assert.GreaterOrEqual(t, report.Scanned, int64(100))
 	assert.Len(t, report.Keys, 5)
-	_, err = BigKeys(ctx, rdb, opts)
+	report, err = BigKeys(ctx, rdb, opts)
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = HotKeys(ctx, rdb, HotKeysOptions{})
+	assert.Equal(t, BigKeysReport{Partial: true, Keys: []BigKey{}, ByType: map[string][]BigKey{}, ByPrefix: []PrefixUsage{}}, report)
+	hot, err := HotKeys(ctx, rdb, HotKeysOptions{})
 	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, HotKeysReport{Partial: true, Keys: []HotKey{}}, hot)
 }
 
 // TestBigKeysDies: a node that dies leaves what it and the others told.
