@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -196,7 +197,7 @@ func TestRanking(t *testing.T) {
 		r := &ranking[BigKey]{top: top, order: bigger, id: func(k BigKey) keyID { return keyID{k.Name, k.Node} }}
 		largest := map[keyID]BigKey{}
 		for range rnd.IntN(4000) {
-			k := BigKey{Name: fmt.Sprint(rnd.IntN(900)), Node: fmt.Sprint(rnd.IntN(2)), Bytes: rnd.Int64N(500)}
+			k := BigKey{Name: strconv.Itoa(rnd.IntN(900)), Node: strconv.Itoa(rnd.IntN(2)), Bytes: rnd.Int64N(500)}
 			r.add(k)
 			if have, ok := largest[keyID{k.Name, k.Node}]; !ok || have.Bytes < k.Bytes {
 				largest[keyID{k.Name, k.Node}] = k
