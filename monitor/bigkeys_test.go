@@ -486,6 +486,8 @@ func TestBigKeysOfSomeKeys(t *testing.T) {
 	assert.NotContains(t, err.Error(), "secret")
 }
 
+type wrapper struct{ redis.UniversalClient }
+
 // TestBigKeysOfManyPages: an answer about a key says nothing of the key that is asked about with the same command next.
 func TestBigKeysOfManyPages(t *testing.T) {
 	t.Parallel()
@@ -510,8 +512,12 @@ func TestBigKeysOfManyPages(t *testing.T) {
 		}
 	}
 	rdb := s.Client(func(o *redis.Options) { o.Username, o.Password = "app", "secret" })
-	for _, batch := range []int{1, 7, 0} {
-		report, err := BigKeys(t.Context(), rdb, BigKeysOptions{Threshold: -1, Batch: batch})
+	for i, batch := range []int{1, 7, 0, 7} {
+		client := redis.UniversalClient(rdb)
+		if i == 3 {
+			client = wrapper{rdb} // of a kind that nobody knows
+		}
+		report, err := BigKeys(t.Context(), client, BigKeysOptions{Threshold: -1, Batch: batch})
 		require.NoError(t, err)
 		assert.Equal(t, []int64{200, 200, bytes}, []int64{report.Scanned, report.Denied, report.Bytes})
 		require.Len(t, report.ByPrefix, 1)
