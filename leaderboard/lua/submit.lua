@@ -60,12 +60,8 @@ if old then
   aheadBefore = ahead(old, before)
 end
 if changed or moved then
-  if created and (T or D or SLIDE > 0) then
+  if created then
     mayExpire(S, ARGV[1])
-  elseif created and ARGV[1] ~= '0' then
-    call('PEXPIREAT', S, ARGV[1]) -- as mayExpire does
-  end
-  if created and (T or D or P) then
     call('DEL', T or S, D or S, P or S) -- what a lost set of scores left behind
   end
   if not changed then
