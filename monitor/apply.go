@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +18,19 @@ type Change struct {
 	Before  string `json:"before"`
 	After   string `json:"after"` // as read back; what the server made of it
 	Err     error  `json:"-"`     // why it is not as it should be; nil where it is
+}
+
+// MarshalJSON writes the change with its error as text.
+func (c Change) MarshalJSON() ([]byte, error) {
+	type plain Change
+	out := struct {
+		plain
+		Err string `json:"err,omitempty"`
+	}{plain: plain(c)}
+	if c.Err != nil {
+		out.Err = c.Err.Error()
+	}
+	return json.Marshal(out)
 }
 
 // ErrNotApplicable is the Change.Err of a finding that no CONFIG SET mends: its Fix says what does.
@@ -52,7 +66,7 @@ func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) 
 		case targets[i].client == nil:
 			c.Err = targets[i].err
 		default:
-			c.apply(ctx, bounded(targets[i].client, longSearch), f.Value)
+			c.Before, c.After, c.Err = set(ctx, bounded(targets[i].client, longSearch), c.Setting, f.Value)
 		}
 		if c.Err != nil {
 			errs = append(errs, fmt.Errorf("monitor: apply %q to %s: %w", f.ID, f.Node, c.Err))
@@ -62,17 +76,19 @@ func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) 
 	return changes, errors.Join(errs...)
 }
 
-func (c *Change) apply(ctx context.Context, client asker, value string) {
-	if c.Before, c.Err = readSetting(ctx, client, c.Setting); c.Err != nil {
-		return
+// set changes a setting, and returns what it was and what it is.
+func set(ctx context.Context, client asker, name, value string) (before, after string, err error) {
+	if before, err = readSetting(ctx, client, name); err != nil {
+		return "", "", err
 	}
-	if c.Err = client.ConfigSet(ctx, c.Setting, value).Err(); c.Err != nil { // the same value twice is the same value
-		c.After, _ = readSetting(ctx, client, c.Setting)
-		return
+	if err = client.ConfigSet(ctx, name, value).Err(); err != nil { // the same value twice is the same value
+		after, _ = readSetting(ctx, client, name)
+		return before, after, err
 	}
-	if c.After, c.Err = readSetting(ctx, client, c.Setting); c.Err == nil && c.After != value {
-		c.Err = fmt.Errorf("monitor: set to %q, read back %q", value, c.After)
+	if after, err = readSetting(ctx, client, name); err == nil && after != value {
+		err = fmt.Errorf("monitor: set to %q, read back %q", value, after)
 	}
+	return before, after, err
 }
 
 func readSetting(ctx context.Context, client asker, name string) (string, error) {

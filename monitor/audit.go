@@ -483,7 +483,7 @@ func (a *audit) access() {
 			Evidence: "user default on nopass, bind " + cmp.Or(bind, "unknown"), Fix: "ACL SETUSER default resetpass ><password>",
 		}, "", "")
 	}
-	if len(a.open) > 0 && (a.user == nil || a.defaultUser("on")) {
+	if len(a.open) > 0 && a.defaultUser("on") {
 		a.add(Finding{
 			ID: "dangerous-commands", Title: "the default user may run commands that a service has no use for", Source: "ACL", Severity: Info,
 			Evidence: "user default " + a.rules() + ": " + strings.Join(a.open, ", "), Fix: "ACL SETUSER default -@dangerous +info +config|get",

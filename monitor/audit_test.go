@@ -3,9 +3,9 @@ package monitor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -210,8 +210,13 @@ func TestAuditLocksNobodyOut(t *testing.T) {
 		user map[string]any
 		may  bool
 	}{
-		{"* -::*", flags("on", "nopass"), false}, {"* -::*", flags("off", "nopass"), false}, {"* -::*", nil, false}, {"", flags("on", "nopass"), false},
-		{"* -::*", flags("on"), true}, {"127.0.0.1", flags("on", "nopass"), true}, {"127.0.0.1", nil, true},
+		{"* -::*", flags("on", "nopass"), false},
+		{"* -::*", flags("off", "nopass"), false},
+		{"* -::*", nil, false},
+		{"", flags("on", "nopass"), false},
+		{"* -::*", flags("on"), true},
+		{"127.0.0.1", flags("on", "nopass"), true},
+		{"127.0.0.1", nil, true},
 	} {
 		a := &audit{node: Node{Addr: "a"}, config: map[string]string{"bind": c.bind, "port": "6379", "protected-mode": "no"}, user: c.user}
 		a.judge(t.Context())
@@ -262,7 +267,7 @@ func TestAuditCommands(t *testing.T) {
 		"on -@all +get":                          "",
 	} {
 		args := []any{"ACL", "SETUSER", "default", "reset", "nopass", "~*", "&*"}
-		for _, word := range strings.Fields(rules) {
+		for word := range strings.FieldsSeq(rules) {
 			args = append(args, word)
 		}
 		require.NoError(t, rdb.Do(t.Context(), args...).Err(), rules)
@@ -453,7 +458,7 @@ func TestAdvicePlanted(t *testing.T) {
 	assert.Contains(t, advice(), "maxmemory is not set")
 
 	require.NoError(t, rdb.SetRange(ctx, "big", 50<<20, "x").Err())
-	conn, err := net.Dial("tcp", s.Addr())
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.Addr())
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	_, err = conn.Write([]byte(strings.Repeat("GET big\r\n", 3))) // and it does not read
@@ -474,7 +479,7 @@ func TestAdvicePlanted(t *testing.T) {
 	report, err := Analyze(ctx, rdb)
 	require.NoError(t, err)
 	used := report.Nodes[0].Memory.Used.Or(0)
-	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory", fmt.Sprint(used+used/10)).Err())
+	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory", strconv.FormatInt(used+used/10, 10)).Err())
 	assert.Contains(t, advice(), "at 100 % writes are refused")
 	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory-policy", "allkeys-lfu").Err())
 	assert.Contains(t, advice(), "keys are evicted by allkeys-lfu")

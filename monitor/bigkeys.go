@@ -35,13 +35,13 @@ type BigKeysOptions struct {
 // BigKeysProgress is how far a scan is.
 type BigKeysProgress struct {
 	Scanned int64
-	Total   int64 // keys that there were when the scan began
+	Total   int64 // keys that there were when the scan began; 0 where DBSIZE is refused
 }
 
 // BigKeysReport is what BigKeys found.
 type BigKeysReport struct {
 	Scanned int64 `json:"scanned"` // keys that were measured
-	Total   int64 `json:"total"`   // keys that there were when the scan began
+	Total   int64 `json:"total"`   // keys that there were when the scan began; 0 where DBSIZE is refused
 	Bytes   int64 `json:"bytes"`   // of the keys that were measured
 	Denied  int64 `json:"denied"`  // keys that the user may not read
 	Partial bool  `json:"partial"` // not all keys were looked at: a budget was spent, ctx ended, or a node failed
@@ -138,7 +138,8 @@ func BigKeys(ctx context.Context, rdb redis.UniversalClient, opts BigKeysOptions
 	}
 	targets, err := masters(ctx, rdb)
 	if err != nil {
-		return BigKeysReport{}, fmt.Errorf("monitor: big keys: %w", err)
+		empty := BigKeysReport{Partial: true, Keys: []BigKey{}, ByType: map[string][]BigKey{}, ByPrefix: []PrefixUsage{}}
+		return empty, fmt.Errorf("monitor: big keys: %w", err)
 	}
 	b := newBigKeys(opts)
 	if opts.MaxTime > 0 {

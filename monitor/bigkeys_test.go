@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -196,7 +197,7 @@ func TestRanking(t *testing.T) {
 		r := &ranking[BigKey]{top: top, order: bigger, id: func(k BigKey) keyID { return keyID{k.Name, k.Node} }}
 		largest := map[keyID]BigKey{}
 		for range rnd.IntN(4000) {
-			k := BigKey{Name: fmt.Sprint(rnd.IntN(900)), Node: fmt.Sprint(rnd.IntN(2)), Bytes: rnd.Int64N(500)}
+			k := BigKey{Name: strconv.Itoa(rnd.IntN(900)), Node: strconv.Itoa(rnd.IntN(2)), Bytes: rnd.Int64N(500)}
 			r.add(k)
 			if have, ok := largest[keyID{k.Name, k.Node}]; !ok || have.Bytes < k.Bytes {
 				largest[keyID{k.Name, k.Node}] = k
@@ -392,10 +393,12 @@ func TestBigKeysBudget(t *testing.T) {
 	assert.True(t, report.Partial)
 	assert.GreaterOrEqual(t, report.Scanned, int64(100))
 	assert.Len(t, report.Keys, 5)
-	_, err = BigKeys(ctx, rdb, opts)
+	report, err = BigKeys(ctx, rdb, opts)
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = HotKeys(ctx, rdb, HotKeysOptions{})
+	assert.Equal(t, BigKeysReport{Partial: true, Keys: []BigKey{}, ByType: map[string][]BigKey{}, ByPrefix: []PrefixUsage{}}, report)
+	hot, err := HotKeys(ctx, rdb, HotKeysOptions{})
 	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, HotKeysReport{Partial: true, Keys: []HotKey{}}, hot)
 }
 
 // TestBigKeysDies: a node that dies leaves what it and the others told.
@@ -483,6 +486,8 @@ func TestBigKeysOfSomeKeys(t *testing.T) {
 	assert.NotContains(t, err.Error(), "secret")
 }
 
+type wrapper struct{ redis.UniversalClient }
+
 // TestBigKeysOfManyPages: an answer about a key says nothing of the key that is asked about with the same command next.
 func TestBigKeysOfManyPages(t *testing.T) {
 	t.Parallel()
@@ -507,8 +512,12 @@ func TestBigKeysOfManyPages(t *testing.T) {
 		}
 	}
 	rdb := s.Client(func(o *redis.Options) { o.Username, o.Password = "app", "secret" })
-	for _, batch := range []int{1, 7, 0} {
-		report, err := BigKeys(t.Context(), rdb, BigKeysOptions{Threshold: -1, Batch: batch})
+	for i, batch := range []int{1, 7, 0, 7} {
+		client := redis.UniversalClient(rdb)
+		if i == 3 {
+			client = wrapper{rdb} // of a kind that nobody knows
+		}
+		report, err := BigKeys(t.Context(), client, BigKeysOptions{Threshold: -1, Batch: batch})
 		require.NoError(t, err)
 		assert.Equal(t, []int64{200, 200, bytes}, []int64{report.Scanned, report.Denied, report.Bytes})
 		require.Len(t, report.ByPrefix, 1)

@@ -57,7 +57,7 @@ func HotKeys(ctx context.Context, rdb redis.UniversalClient, opts HotKeysOptions
 	}
 	targets, err := masters(ctx, rdb)
 	if err != nil {
-		return HotKeysReport{}, fmt.Errorf("monitor: hot keys: %w", err)
+		return HotKeysReport{Partial: true, Keys: []HotKey{}}, fmt.Errorf("monitor: hot keys: %w", err)
 	}
 	h := &hotKeys{batch: opts.Batch, budget: budget{keys: opts.MaxKeys}, hot: &ranking[HotKey]{
 		top: opts.Top, order: hotter, id: func(k HotKey) keyID { return keyID{k.Name, k.Node} },

@@ -78,6 +78,7 @@ func Topology(ctx context.Context, rdb redis.UniversalClient, sentinels ...*redi
 		}
 	} else {
 		report.plain(&snapshot)
+		report.named(ctx, rdb)
 	}
 	report.Sentinels = append(report.Sentinels, lookAtAll(ctx, sentinels)...)
 	if err != nil {
@@ -101,6 +102,38 @@ func (r *TopologyReport) plain(s *Snapshot) {
 			continue
 		}
 		r.Masters = append(r.Masters, masterNode(n))
+	}
+}
+
+// failover is what go-redis calls the server behind a client that asks Sentinels for it.
+const failover = "FailoverClient"
+
+// named replaces it by the address at which the server has the connection.
+func (r *TopologyReport) named(ctx context.Context, rdb redis.UniversalClient) {
+	client, ok := rdb.(*redis.Client)
+	if !ok || client.Options().Addr != failover || ctx.Err() != nil {
+		return
+	}
+	text, err := client.Do(ctx, "client", "info").Text()
+	if err != nil {
+		return // refused, or older than 6.2
+	}
+	for word := range strings.FieldsSeq(text) {
+		addr, ok := strings.CutPrefix(word, "laddr=")
+		if !ok || addr == "" {
+			continue
+		}
+		for i := range r.Masters {
+			m := &r.Masters[i]
+			if m.Addr == failover {
+				m.Addr = addr
+			}
+			for j := range m.Replicas {
+				if m.Replicas[j].Addr == failover {
+					m.Replicas[j].Addr = addr
+				}
+			}
+		}
 	}
 }
 

@@ -68,6 +68,7 @@ func TestTopologyEverywhere(t *testing.T) {
 			assert.Len(t, report.Masters, 2)
 		case redistest.KindFailover:
 			require.Len(t, report.Masters, 1)
+			assert.Equal(t, e.Sentinels.Master().Addr(), report.Masters[0].Addr, "and not what go-redis calls it")
 			assert.Len(t, report.Masters[0].Replicas, 2)
 			require.Len(t, report.Sentinels, 4)
 			require.Len(t, report.Sentinels[0].Masters, 1)

@@ -3,6 +3,7 @@ package monitor
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -26,6 +27,19 @@ type SentinelUpdate struct {
 	Masters []SentinelMaster `json:"masters"`          // by name, from the Sentinel with the newest configuration of each
 	Switch  *Switch          `json:"switch,omitempty"` // a master was replaced
 	Err     error            `json:"-"`                // of the Sentinels that do not answer, joined; nil where all do
+}
+
+// MarshalJSON writes the update with its error as text.
+func (u SentinelUpdate) MarshalJSON() ([]byte, error) {
+	type plain SentinelUpdate
+	out := struct {
+		plain
+		Err string `json:"err,omitempty"`
+	}{plain: plain(u)}
+	if u.Err != nil {
+		out.Err = u.Err.Error()
+	}
+	return json.Marshal(out)
 }
 
 // Switch is a failover that the Sentinels have ordered.

@@ -1,10 +1,12 @@
 package monitor
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // TestWatchKeepsTheNewest: a Sentinel that has not heard of a failover does not undo it, though who told of it is gone.
@@ -49,4 +51,22 @@ func TestWatchKeepsTheNewest(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []Switch{{"m", "a", "b"}, {"m", "b", "c"}, {"m", "c", "b"}, {"m", "b", "a"}}, switches)
+}
+
+// TestErrorsInJSON: what went wrong is told there, too.
+func TestErrorsInJSON(t *testing.T) {
+	for want, v := range map[string]any{
+		`{"finding":"f","node":"n","setting":"s","before":"1","after":"1","err":"monitor: CONFIG SET does not mend the finding"}`: Change{
+			Finding: "f", Node: "n", Setting: "s", Before: "1", After: "1", Err: ErrNotApplicable,
+		},
+		`{"finding":"f","node":"n","setting":"s","before":"1","after":"2"}`: Change{Finding: "f", Node: "n", Setting: "s", Before: "1", After: "2"},
+		`{"at":"0001-01-01T00:00:00Z","masters":[],"err":"gone"}`:           SentinelUpdate{Masters: []SentinelMaster{}, Err: errors.New("gone")},
+		`{"at":"0001-01-01T00:00:00Z","masters":[{"name":"m","addr":"a","status":"ok","replicas":0,"sentinels":1,"quorum":null}]}`: SentinelUpdate{
+			Masters: []SentinelMaster{{Name: "m", Addr: "a", Status: "ok", Sentinels: 1}},
+		},
+	} {
+		got, err := json.Marshal(v)
+		require.NoError(t, err)
+		assert.JSONEq(t, want, string(got))
+	}
 }
