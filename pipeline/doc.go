@@ -66,7 +66,7 @@
 // errors.Is and errors.As look into all its failures: [ErrOutcomeUnknown],
 // context errors, *codec.Error, errors of Redis. A key of a foreign type is Failed
 // with Redis's WRONGTYPE and stays as it was, but where MGET is used it reads as
-// missing, since MGET says so. [ErrConflict], [ErrCrossSlot] and [ErrUnsupported]
+// missing, since MGET says so. A panic in a hook of the client is one of the call. [ErrConflict], [ErrCrossSlot] and [ErrUnsupported]
 // are what their names say.
 //
 // # Cluster
