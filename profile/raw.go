@@ -2,6 +2,7 @@ package profile
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,7 @@ func hgetall(ctx context.Context, rdb redis.UniversalClient, key string) (hash, 
 	if err != nil {
 		return nil, err
 	}
-	if h, ok := parseRaw(raw); ok {
+	if h, ok := parseRaw(raw, nil); ok {
 		return h, nil
 	}
 	return ordinary(rdb.HGetAll(ctx, key).Result())
@@ -43,8 +44,8 @@ func ordinary(all map[string]string, err error) (hash, error) {
 	return h, err
 }
 
-// parseRaw reads the reply of an HGETALL: an array, or a map in RESP3, of bulk strings.
-func parseRaw(raw []byte) (hash, bool) {
+// parseRaw reads the reply of an HGETALL: an array, or a map in RESP3, of bulk strings. It appends to h, which is empty.
+func parseRaw(raw []byte, h hash) (hash, bool) {
 	text := string(raw)
 	n, rest, ok := header(text, '%')
 	if !ok {
@@ -56,7 +57,7 @@ func parseRaw(raw []byte) (hash, bool) {
 	if n > len(rest)/8 { // a field and its text take at least 12 bytes
 		return nil, false
 	}
-	h := make(hash, 0, n)
+	h = slices.Grow(h, n)
 	for range n {
 		var name, value string
 		if name, rest, ok = bulk(rest); !ok {

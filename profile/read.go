@@ -108,7 +108,10 @@ func (s *Store[T]) decode(h hash, m meta, fields []*field) (v T, err error) {
 		}
 	}()
 	err = s.schema.decode(h, m, fields, reflect.ValueOf(&v))
-	return only(v, fields), err
+	if fields != nil {
+		return only(v, fields), err
+	}
+	return v, err
 }
 
 // read asks Redis for the hash, or for some of its fields: one round trip.
