@@ -94,7 +94,7 @@ func (m *many[T]) round(ctx context.Context) {
 			}
 			return
 		}
-		j := s.judge(h, time.Now())
+		j := s.judge(h)
 		if m.served(ctx, w, &j) || !s.loads {
 			return
 		}
@@ -140,7 +140,7 @@ func (m *many[T]) round(ctx context.Context) {
 				wait = append(wait, w)
 			}
 		default:
-			w.judged = s.judge(r.changed, time.Now())
+			w.judged = s.judge(r.changed)
 			if !m.served(ctx, w, &w.judged) {
 				m.again(w)
 			}
@@ -311,6 +311,7 @@ func (s *Store[T]) readPlain(ctx context.Context, all []*wanted[T], each func(w 
 			each(w, h, nil)
 		}
 	}
+	giveBack(h)
 	if len(again) > 0 {
 		s.readAgain(ctx, again, each)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -35,6 +36,29 @@ func hgetall(ctx context.Context, rdb redis.UniversalClient, key string) (hash, 
 	return ordinary(rdb.HGetAll(ctx, key).Result())
 }
 
+// few is the memory of hashes of as many fields as most have.
+type few [24]pair
+
+var spare = sync.Pool{New: func() any { return new(few) }}
+
+// borrow returns an empty hash, to be given back when it was decoded, or kept.
+func borrow() hash {
+	f, ok := spare.Get().(*few)
+	if !ok {
+		return nil
+	}
+	return f[:0]
+}
+
+// giveBack ends the use of a hash.
+func giveBack(h hash) {
+	if cap(h) == len(few{}) {
+		f := (*few)(h[:cap(h)])
+		clear(f[:]) // it keeps no text alive
+		spare.Put(f)
+	}
+}
+
 // ordinary makes a hash of what go-redis makes of an HGETALL.
 func ordinary(all map[string]string, err error) (hash, error) {
 	h := make(hash, 0, len(all))
@@ -44,7 +68,8 @@ func ordinary(all map[string]string, err error) (hash, error) {
 	return h, err
 }
 
-// parseRaw reads the reply of an HGETALL: an array, or a map in RESP3, of bulk strings. It appends to h, which is empty.
+// parseRaw reads the reply of an HGETALL: an array, or a map in RESP3, of bulk strings. It appends to h, which is empty, or
+// borrows one.
 func parseRaw(raw []byte, h hash) (hash, bool) {
 	text := string(raw)
 	n, rest, ok := header(text, '%')
@@ -56,6 +81,9 @@ func parseRaw(raw []byte, h hash) (hash, bool) {
 	}
 	if n > len(rest)/8 { // a field and its text take at least 12 bytes
 		return nil, false
+	}
+	if h == nil && n <= len(few{}) {
+		h = borrow()
 	}
 	h = slices.Grow(h, n)
 	for range n {
