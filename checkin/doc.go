@@ -41,15 +41,17 @@
 // needs the time has a form that takes it as an argument, such as [Tracker.CheckInAt]; scripts never ask the server for
 // it. Times are of the years 1900 to 2199.
 //
-// A year expires Options.Keep after its end, at a moment that is set with every check-in, in the same script. By the
-// time that a call is given, a year is over at that moment even if it is still there. Streaks go back to the oldest
+// A year expires Options.Keep after its end, at a moment that is set with every new day, in the same script. By the time
+// that a call is given, a year is over at that moment even if it is still there. Streaks go back to the oldest
 // year that is kept, at most a hundred years: Stats.Truncated says that there may have been more.
 //
 // # Errors
 //
-// [ErrInvalidDay], [ErrFuture], [ErrTooOld], [ErrRange] and [ErrEmpty] are about arguments, in this order, and come
-// before anything is sent. [ErrWrongType] says that a key holds something that is not ours; it is left as it was.
-// [ErrOutcomeUnknown] says that a change was sent, once, and never answered: check in again, and the streak is right.
+// [ErrEmpty], [ErrInvalidDay], [ErrRange], [ErrFuture] and [ErrTooOld] are about arguments, and come before anything is
+// sent; only a year that is over by the clock of the server alone is found out there. A day that does not exist is said to
+// be that, also where it is in the future or too old. [ErrWrongType] says that a key holds something that is not ours; it
+// is left as it was, and nothing else is changed. [ErrOutcomeUnknown] says that a change was sent, once, and never
+// answered: check in again, and the streak is right.
 // Reads, and [Activity.Mark] and [Activity.Unmark], which can be repeated, are.
 //
 // # Cluster

@@ -86,6 +86,10 @@
 // increment is not.) How long a call waits is bounded by the client's own time-outs, and by the context if
 // ContextTimeoutEnabled is set.
 //
+// Scripts do not roll back, so a user of Redis needs all commands that they call: +@sortedset +@hash +get +set +strlen +del
+// +unlink +exists +type +rename +persist +pexpire +pexpireat +eval +evalsha +@connection. Where one is denied, a write may end
+// in the middle, but leaves no key without its expiry.
+//
 // # Cluster
 //
 // Works with [redis.Client], failover clients, [redis.ClusterClient], [redis.Ring] and the [redis.AutoPipeliner] of any

@@ -281,24 +281,15 @@ func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, resu
 	if got.existed && got.before != got.after {
 		places = append(places, got.before)
 	}
-	if b.opts.Cap == 0 {
-		if counts, ok := b.together(ctx, w.season, w.unit, "", places...); ok && len(counts) == len(places) {
-			for i := range places {
-				n, err := integer(counts[i])
-				if err != nil {
-					return unknown(err)
-				}
-				places[i].ahead += n
-			}
-			result.Rank = b.rank(places[0].ahead)
-			if got.existed {
-				result.PreviousRank = b.rank(places[len(places)-1].ahead)
-			}
-			if err := b.slideOthers(ctx, w.season, w.unit); err != nil {
-				return unknown(err)
-			}
-			return result, nil
+	if b.opts.Cap == 0 && b.rankTogether(ctx, w.season, w.unit, places) {
+		result.Rank = b.rank(places[0].ahead)
+		if got.existed {
+			result.PreviousRank = b.rank(places[len(places)-1].ahead)
 		}
+		if err := b.slideOthers(ctx, w.season, w.unit); err != nil {
+			return unknown(err)
+		}
+		return result, nil
 	}
 	asks := make([]*ask, 0, len(w.season.units))
 	for k := range w.season.units {
@@ -499,8 +490,8 @@ func (b *Board) sendShards(ctx context.Context, s *season, args [][]any) (int64,
 	var asks []*ask
 	for i := range args {
 		if args[i] != nil {
-			args[i][0] = ""
-			asks = append(asks, &ask{unit: &s.units[i], script: &b.scripts.many, args: args[i]})
+			args[i][headMode] = ""
+			asks = append(asks, &ask{unit: &s.units[i], script: &b.scripts.many, args: args[i][headMode:]})
 		}
 	}
 	err := b.fan(ctx, asks, true)

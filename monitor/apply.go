@@ -25,7 +25,8 @@ var ErrNotApplicable = errors.New("monitor: CONFIG SET does not mend the finding
 // Apply mends findings of Audit by CONFIG SET, one after the other, and reads each setting back. It touches nothing that
 // is not among the findings, refuses settings that Audit does not judge, and does not write the configuration file: that is
 // CONFIG REWRITE, and yours. A change takes effect at once: read what you choose, since some let the server evict keys or
-// write to its disk. Its error joins those of the changes. Three round trips a finding.
+// write to its disk. Its error joins those of the changes. Three round trips a finding. How long a server that hangs is
+// waited for, its client decides, a minute at most for each of them.
 func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) ([]Change, error) {
 	if err := usable(rdb); err != nil {
 		return nil, err

@@ -146,6 +146,9 @@ func (a *audit) read(ctx context.Context) error {
 		}
 		maps.Copy(a.config, cmd.Val())
 	}
+	if text := infoRefused(&a.node); text != "" {
+		a.unread = append(a.unread, "INFO ("+text+")")
+	}
 	if a.config == nil {
 		a.unread = append(a.unread, "CONFIG GET ("+settings[0].Err().Error()+")")
 	}
@@ -226,7 +229,7 @@ func (a *audit) judge(ctx context.Context) {
 		slices.Sort(a.unread)
 		a.add(Finding{
 			ID: "unread", Title: "some settings could not be read, and were not judged", Evidence: strings.Join(a.unread, "; "),
-			Source: "CONFIG", Severity: Info, Fix: "ACL SETUSER <user> +config|get +acl|getuser +acl|dryrun +command|info",
+			Source: "CONFIG", Severity: Info, Fix: "ACL SETUSER <user> +info +config|get +acl|getuser +acl|dryrun +command|info",
 		}, "", "")
 	}
 }

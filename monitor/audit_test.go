@@ -3,6 +3,8 @@ package monitor
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -435,6 +437,49 @@ func TestAnalyze(t *testing.T) {
 	require.Error(t, err)
 	require.Len(t, report.Nodes, 1)
 	assert.NotEmpty(t, report.Nodes[0].Err)
+}
+
+// TestAdvicePlanted: what a real server can be brought to is told of it, and nothing that it is not.
+func TestAdvicePlanted(t *testing.T) {
+	t.Parallel()
+	s := redistest.NewServer(t, redistest.ServerOptions{Args: []string{"--maxmemory-policy", "noeviction"}})
+	rdb := s.Client()
+	ctx := t.Context()
+	advice := func() string {
+		report, err := Analyze(ctx, rdb)
+		require.NoError(t, err)
+		return strings.Join(report.Nodes[0].Advice, "\n")
+	}
+	assert.Contains(t, advice(), "maxmemory is not set")
+
+	require.NoError(t, rdb.SetRange(ctx, "big", 50<<20, "x").Err())
+	conn, err := net.Dial("tcp", s.Addr())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = conn.Write([]byte(strings.Repeat("GET big\r\n", 3))) // and it does not read
+	require.NoError(t, err)
+	redistest.Poll(t, "the buffers are told", func() bool { return strings.Contains(advice(), "are buffers of clients") })
+	assert.NotContains(t, advice(), "overhead", "a buffer does not go away when keys are put inside hashes")
+	require.NoError(t, conn.Close())
+	require.NoError(t, rdb.Del(ctx, "big").Err())
+	redistest.Poll(t, "the peak is told", func() bool {
+		return strings.Contains(advice(), "were at the peak: leave room for it") && !strings.Contains(advice(), "buffers")
+	})
+
+	require.NoError(t, rdb.ScriptLoad(ctx, "return 1 --"+strings.Repeat("x", 11<<20)).Err())
+	assert.Contains(t, advice(), "are cached scripts")
+	require.NoError(t, rdb.ScriptFlush(ctx).Err())
+
+	require.NoError(t, rdb.SetRange(ctx, "big", 30<<20, "x").Err())
+	report, err := Analyze(ctx, rdb)
+	require.NoError(t, err)
+	used := report.Nodes[0].Memory.Used.Or(0)
+	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory", fmt.Sprint(used+used/10)).Err())
+	assert.Contains(t, advice(), "at 100 % writes are refused")
+	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory-policy", "allkeys-lfu").Err())
+	assert.Contains(t, advice(), "keys are evicted by allkeys-lfu")
+	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory-policy", "volatile-ttl").Err())
+	assert.Contains(t, advice(), "none of 1 keys has a time to live")
 }
 
 // TestAdvice: each advice, and none where all is well.

@@ -123,12 +123,13 @@ func (o BigKeysOptions) completed() (BigKeysOptions, error) {
 
 // BigKeys finds the keys that take the most memory, on all masters at once. It reads in pages: SCAN, and MEMORY USAGE of
 // each key with bounded samples, so that no command keeps the server for long, however large a key is. Keys that reach
-// the Threshold are asked for type, expiry, encoding and length in addition; the last two touch the idle time of the keys
-// that are reported, where the server does not know CLIENT NO-TOUCH. It writes nothing.
+// the Threshold are asked for type and expiry in addition, and those that are reported for encoding and length; the length
+// touches their idle time where the server does not know CLIENT NO-TOUCH. It writes nothing.
 //
 // Cost: two round trips for each Batch of keys, O(keys). A key that SCAN returns twice counts once (of a node's first four
 // million). Where ctx ends or a node fails, the report is partial and holds what was found, and the error says why; a
-// spent budget makes it partial without an error. How long a server that hangs is waited for, its client decides. The
+// spent budget makes it partial without an error. A key that moves from one node of a cluster to another meanwhile may be
+// counted at both, or at neither. How long a server that hangs is waited for, its client decides. The
 // client's database alone is scanned.
 func BigKeys(ctx context.Context, rdb redis.UniversalClient, opts BigKeysOptions) (BigKeysReport, error) {
 	opts, err := opts.completed()

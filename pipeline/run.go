@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/larder-go/larder/internal/crew"
 	"github.com/larder-go/larder/internal/keyset"
 	"github.com/larder-go/larder/internal/once"
 )
@@ -45,7 +46,7 @@ type run struct {
 	seed   maphash.Seed
 	router router
 	groups []*group
-	crew   crew
+	crew   crew.Crew
 
 	left bool // items were left behind because the context ended
 
@@ -195,7 +196,7 @@ func (r *run) dispatch(g *group) {
 	r.prune(g)
 	c.done = make(chan struct{})
 	g.flying = append(g.flying, c)
-	r.crew.Go(func() { r.send(c) }, func() {
+	r.crew.Go(func() { r.send(c) }, func(bool) {
 		close(c.done)
 		<-g.slots
 	})
@@ -224,7 +225,7 @@ func (r *run) finish() (Report, error) {
 
 func (r *run) wait() (Report, error) {
 	r.crew.Wait()
-	r.crew.check()
+	r.crew.Check()
 	r.report.trim(r.limit)
 	r.report.Elapsed = time.Since(r.begun)
 	r.store()

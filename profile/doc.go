@@ -77,8 +77,8 @@
 // another type, which stays as it is; a hash that cannot be decoded is replaced by the next load. Redis's own errors can be
 // found in the chain. With [FailOpen], reads see no error of Redis: [Hooks].Error does. Three failures in a row, of calls that
 // took up to RedisTimeout or half of the caller's time, open a breaker, after which reads do not ask Redis until a probe
-// beside them (every 200 ms, as long as there are reads) finds it well. On a cluster that goes by ranges of slots. Writes
-// always ask.
+// beside them (every 200 ms, as long as there are reads) finds it well. On a cluster that goes by ranges of slots, though not
+// through an AutoPipeliner, which hides the nodes. Writes always ask.
 //
 // A client with ContextTimeoutEnabled (in redis.Options) is asked directly. Any other, and an AutoPipeliner, cannot be
 // hurried, so each read costs a goroutine, some microseconds.

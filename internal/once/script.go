@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // the name that Redis gives to a script is its SHA-1
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -98,7 +99,7 @@ func read(ctx context.Context, rdb redis.UniversalClient, cmd *redis.Cmd, severa
 		again := redis.NewCmd(ctx, cmd.Args()...)
 		again.SetFirstKeyPos(3)
 		err = Process(ctx, rdb, again)
-		if !IsUnknown(err) && outcomeOf(err, false) != NotSent {
+		if o := outcomeOf(err, false); !IsUnknown(err) && (o == Applied || o == Failed) {
 			cmd.SetVal(again.Val())
 			return err
 		}
@@ -107,7 +108,10 @@ func read(ctx context.Context, rdb redis.UniversalClient, cmd *redis.Cmd, severa
 		}
 	}
 	if unknown, ok := errors.AsType[*UnknownError](err); ok {
-		return unknown.Err // nothing was to be changed, so nothing is unknown
+		err = unknown.Err // nothing was to be changed, so nothing is unknown
+	}
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, err)
 	}
 	return err
 }

@@ -229,3 +229,20 @@ func TestQueueFull(t *testing.T) {
 	require.NoError(t, <-done)
 	require.NoError(t, ap.Close())
 }
+
+// TestReadEnds: a read of several keys that is asked for again ends with its context, and says so beside the reason.
+func TestReadEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	tries := 0
+	rdb := redistest.StandaloneServer(t).Client()
+	rdb.AddHook(hook{process: func(context.Context, redis.Cmder, redis.ProcessHook) error {
+		if tries++; tries == 2 {
+			cancel()
+		}
+		return errNo
+	}})
+	_, err := once.NewScript("return 1").Read(ctx, rdb, []string{"a", "b"})
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, errNo)
+	require.Equal(t, 2, tries)
+}

@@ -60,18 +60,23 @@ if old then
   aheadBefore = ahead(old, before)
 end
 if changed or moved then
+  if created and (T or D or SLIDE > 0) then
+    mayExpire(S, ARGV[1])
+  elseif created and ARGV[1] ~= '0' then
+    call('PEXPIREAT', S, ARGV[1]) -- as mayExpire does
+  end
   if created and (T or D or P) then
     call('DEL', T or S, D or S, P or S) -- what a lost set of scores left behind
   end
   if not changed then
     score = old
   end
+  if T then
+    call('HSET', T, name, prefix)
+  end
   call('ZADD', S, score, stored)
   if old and before ~= stored then
     call('ZREM', S, before) -- afterwards, since a set that is empty in between loses its expiry
-  end
-  if T then
-    call('HSET', T, name, prefix)
   end
   if D then
     entered(score)
@@ -96,14 +101,7 @@ elseif changed or moved then
 else
   now = aheadBefore
 end
-if T or D or SLIDE > 0 then
-  if not expire(created, ARGV[1]) then
-    return 'retention'
-  end
-elseif created and ARGV[1] ~= '0' then -- as expire does, which a plain board goes without: see scripts.go
-  call('PEXPIREAT', S, ARGV[1])
-  if call('EXISTS', S) == 0 then
-    return 'retention'
-  end
+if not expire(created, ARGV[1]) then
+  return 'retention'
 end
 return {applied, old or '', aheadBefore, score, now, known, prefix}

@@ -1,4 +1,4 @@
-package pipeline
+package crew
 
 import (
 	"fmt"
@@ -7,19 +7,18 @@ import (
 	"sync"
 )
 
-// crew is the goroutines of one call. What runs in them is a client with hooks of somebody else: a panic there is
-// handed to the caller, who can recover from it as if there were no goroutine, and so is the end of a goroutine.
-type crew struct {
+// Crew is the goroutines of one call. The zero value is ready.
+type Crew struct {
 	wg  sync.WaitGroup
 	mu  sync.Mutex
 	end func() // how the caller is to end
 }
 
-// Go runs fn in a goroutine, and behind it, whatever happened, after.
-func (c *crew) Go(fn, after func()) {
+// Go runs fn in a goroutine, and behind it after, which is told whether fn has returned.
+func (c *Crew) Go(fn func(), after func(returned bool)) {
 	c.wg.Go(func() {
-		defer after()
 		returned := false
+		defer func() { after(returned) }()
 		defer func() {
 			if returned {
 				return
@@ -41,8 +40,8 @@ func (c *crew) Go(fn, after func()) {
 	})
 }
 
-// check ends the caller if a goroutine ended.
-func (c *crew) check() {
+// Check ends the caller, as the goroutine did that did not return, if there was one.
+func (c *Crew) Check() {
 	c.mu.Lock()
 	end := c.end
 	c.mu.Unlock()
@@ -51,8 +50,8 @@ func (c *crew) check() {
 	}
 }
 
-// Wait waits for all goroutines.
-func (c *crew) Wait() { c.wg.Wait() }
+// Wait waits for all goroutines, and what comes behind them.
+func (c *Crew) Wait() { c.wg.Wait() }
 
 // panicError is a panic of a goroutine.
 type panicError struct {
