@@ -313,15 +313,11 @@ func (b *Board) replace(ctx context.Context, s *season, list []Submission) (int6
 func (b *Board) build(ctx context.Context, news []unit, counts []int64, list []Submission) error {
 	const together = 4
 	var asks []*ask
-	var sent flight
-	flush := func() error {
-		_, err := sent.land()
-		if err == nil && len(asks) > 0 {
-			sending := asks
-			asks = nil
-			sent = launch(func() (int64, error) { return 0, b.fan(ctx, sending, true) })
-		}
-		return err
+	var out sender
+	flush := func() bool {
+		sending := asks
+		asks = nil
+		return len(sending) == 0 || out.send(func() (int64, error) { return 0, b.fan(ctx, sending, true) })
 	}
 	open := map[int]*ask{}
 	bytes := map[int]int{}
@@ -342,18 +338,14 @@ func (b *Board) build(ctx context.Context, news []unit, counts []int64, list []S
 		if counts[i]%chunkItems == 0 || bytes[i] >= chunkBytes {
 			asks = append(asks, a)
 			delete(open, i)
-			if len(asks) == together {
-				if err := flush(); err != nil {
-					return err
-				}
+			if len(asks) == together && !flush() {
+				break
 			}
 		}
 	}
 	asks = slices.AppendSeq(asks, maps.Values(open))
-	err := flush()
-	if err == nil {
-		_, err = sent.land()
-	}
+	flush()
+	_, err := out.finish()
 	return err
 }
 
