@@ -1,9 +1,9 @@
-// Package calendar answers the questions that a cache key asks of a clock: which day is it for this user, when
-// does that day end, and what is the key of this week, month or hour called.
+// Package calendar answers what a cache key asks of a clock: which day it is for this user, when that day ends, and
+// what this week, month or hour is called.
 //
-// Use it wherever a moment has to be put into a bucket of somebody's calendar: a board of the week, a check-in of
-// the day, the visitors of an hour. Do not use it to measure how long something took, nor to add hours to a moment:
-// package time does that.
+// Use it wherever a moment falls into a bucket of somebody's calendar: the board of a week, the check-in of a day, the
+// visitors of an hour. Do not use it to measure how long something took, or to add hours to a moment: package time does
+// that.
 //
 //	loc, err := time.LoadLocation("Asia/Kathmandu")
 //	if err != nil {

@@ -64,11 +64,9 @@ func BenchmarkCheckIn(b *testing.B) {
 		for u := range keys {
 			keys[u] = tr.yearKeys(strconv.Itoa(u), 2095, w.oldest)
 		}
-		ms, _ := tr.expiry(2095)
-		until := time.UnixMilli(ms)
+		until, _ := tr.expiry(2095)
 		bit := int64(now.YearDay() - 1)
-		byAuto := *tr
-		byAuto.rdb = auto
+		byAuto := newTracker(b, auto, keep.opts)
 		forms := []struct {
 			name string
 			call func(u int) error

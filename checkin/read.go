@@ -47,15 +47,17 @@ func (t *Tracker) stats(ctx context.Context, user string, at time.Time) (Stats, 
 	if err := t.check(user); err != nil {
 		return Stats{}, err
 	}
-	w, err := t.window(at)
+	v, err := t.view(at)
 	if err != nil {
 		return Stats{}, err
 	}
-	years, err := t.read(ctx, t.yearKeys(user, w.today.Year, w.oldest))
+	years, err := t.read(ctx, t.yearKeys(user, v.today.Year, v.oldest))
 	if err != nil {
 		return Stats{}, err
 	}
-	return newHistory(w.first(), w.today, w.today.Year, years, t.skipped(w.first(), w.today)).stats(), nil
+	h := newHistory(v.first(), v.today, v.today.Year, years)
+	h.skip(v.skipped)
+	return h.stats(), nil
 }
 
 // Month returns the calendar of a month: [Tracker.MonthAt] of time.Now().
@@ -116,11 +118,11 @@ func (t *Tracker) calendar(ctx context.Context, user string, from, to calendar.D
 	if err := checkRange(from, to); err != nil {
 		return Calendar{}, err
 	}
-	w, err := t.window(now)
+	v, err := t.view(now)
 	if err != nil {
 		return Calendar{}, err
 	}
-	oldest := w.oldest
+	oldest := v.oldest
 	if t.keep < 0 {
 		oldest = firstYear // all that was ever stored
 	}
@@ -132,7 +134,8 @@ func (t *Tracker) calendar(ctx context.Context, user string, from, to calendar.D
 			return Calendar{}, err
 		}
 	}
-	h := newHistory(from, to, newest, years, t.skipped(from, to))
+	h := newHistory(from, to, newest, years)
+	h.skip(t.skipped(from, to))
 	c := Calendar{From: from, To: to, Checked: make([]bool, h.days.n), Count: h.days.count(), Longest: h.runs.longest()}
 	for i := range c.Checked {
 		c.Checked[i] = h.days.has(i)
@@ -171,5 +174,6 @@ func (t *Tracker) read(ctx context.Context, keys []string) ([]string, error) {
 	if !ok || len(all) != len(keys) {
 		return nil, fmt.Errorf("unexpected reply of %T", reply)
 	}
-	return texts(all)
+	out := make([]string, len(keys))
+	return out, texts(out, all)
 }

@@ -50,6 +50,8 @@ var (
 	claimLua string
 	//go:embed lua/layout.lua
 	layoutLua string
+	//go:embed lua/unclaim.lua
+	unclaimLua string
 )
 
 // script is a script of one board, made when it is first used: its options are constants in front of its text, so that
@@ -80,8 +82,9 @@ const (
 )
 
 var (
-	claimScript  = once.NewScript(claimLua)
-	layoutScript = once.NewScript(layoutLua)
+	claimScript   = once.NewScript(claimLua)
+	layoutScript  = once.NewScript(layoutLua)
+	unclaimScript = once.NewScript(unclaimLua)
 )
 
 func newScripts(opts Options) *scripts {

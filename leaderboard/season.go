@@ -41,7 +41,9 @@ func (s *season) contains(t time.Time) bool {
 
 // season returns that of the moment t.
 func (c *core) season(t time.Time) (*season, error) {
-	if y := t.UTC().Year(); y < 1 || y > 9998 {
+	if t.IsZero() {
+		return nil, fmt.Errorf("the zero time: %w", ErrArgument)
+	} else if y := t.UTC().Year(); y < 1 || y > 9998 {
 		return nil, fmt.Errorf("the year %d is not within 1 and 9998: %w", y, ErrArgument)
 	}
 	if s := c.seasons.last.Load(); s != nil && (s.end.IsZero() || s.contains(t)) {
@@ -90,7 +92,7 @@ func (c *core) newSeason(t, start time.Time) *season {
 func (c *core) writable(t time.Time) (*season, error) {
 	s, err := c.season(t)
 	if err == nil && !s.expires.IsZero() && !s.expires.After(time.Now()) {
-		err = fmt.Errorf("it ended at %v: %w", s.expires.UTC().Format(time.RFC3339), ErrRetention)
+		err = fmt.Errorf("it was kept until %v: %w", s.expires.UTC().Format(time.RFC3339), ErrRetention)
 	}
 	return s, err
 }

@@ -21,7 +21,7 @@ func (b *Board) Submit(ctx context.Context, member string, score float64) (Resul
 // the score. An equal score is not Applied and keeps the tie time, unless at is earlier: then the tie time moves back.
 //
 // One round trip, O(log N); two more for the first write to a board. On shards two fan-outs, and with Cap one or two
-// more. Errors: [ErrArgument] for an empty member, [ErrScore] for NaN and infinities, [ErrRetention], [ErrLayout],
+// more. Errors: [ErrArgument] for an empty member and the zero time, [ErrScore] for NaN and infinities, [ErrRetention], [ErrLayout],
 // [ErrOutcomeUnknown]. A score that the Cap evicts at once is not Applied, and has Rank 0.
 func (b *Board) SubmitAt(ctx context.Context, member string, score float64, at time.Time) (Result, error) {
 	if err := b.ready(ctx); err != nil {

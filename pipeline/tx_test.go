@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/larder-go/larder/internal/redistest"
 	"github.com/larder-go/larder/pipeline"
 )
 
@@ -165,4 +166,39 @@ func TestTransactRefuses(t *testing.T) {
 	err = b.Transact(ctx, func(tx *pipeline.Tx) error { tx.Queue().Set(ctx, "a", make(chan int), 0); return nil }, "a")
 	require.ErrorContains(t, err, "encoded")
 	require.Empty(t, m.Keys())
+}
+
+// TestKeysOfCommands: the keys of queued commands are found where each command has them.
+func TestKeysOfCommands(t *testing.T) {
+	b := batcher(t, redistest.Standalone(t), pipeline.Options{StrictSlots: true})
+	ctx := t.Context()
+	tag := "{" + fresh(t) + "}"
+	try := func(args ...any) error {
+		return b.Transact(ctx, func(tx *pipeline.Tx) error {
+			return tx.Queue().Process(ctx, redis.NewCmd(ctx, args...))
+		}, tag)
+	}
+	for _, args := range [][]any{
+		{"msetex", 2, tag + "a", "other:value", "other", "{other}"},
+		{"sort", tag, "by", "nosort", "store", "other"},
+		{"georadius", tag, 1, 1, 1, "km", "storedist", "other"},
+		{"mset", tag, 1, "other", 1},
+		{"zunionstore", tag, 1, "other"},
+		{"bitop", "and", tag, "other"},
+		{"eval", "return 1", 1, "other", tag},
+		{"xread", "count", 1, "streams", tag, "other", 0, 0},
+	} {
+		err := try(args...)
+		require.ErrorIs(t, err, pipeline.ErrCrossSlot, args)
+		require.ErrorContains(t, err, `"other"`, args)
+	}
+	for _, args := range [][]any{
+		{"msetex", 1, tag + "a", "other"}, // which this server may not know
+		{"sort", tag, "by", "store", "get", "store", "store", tag + "b"},
+		{"mset", tag, "other"},
+		{"zunionstore", tag + "z", 1, tag + "b"},
+		{"eval", "return 1", 1, tag, "other"},
+	} {
+		require.NotErrorIs(t, try(args...), pipeline.ErrCrossSlot, args)
+	}
 }

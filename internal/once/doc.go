@@ -19,6 +19,11 @@
 // with no more of these calls than the least acknowledged one was not answered.
 // (An AutoPipeliner in full duplex calls it on each command once before it
 // diverts the batch, which is why counts are compared and a flag would not do.)
+// The wrapper also notes whether its arguments were ever asked for: a command that
+// nobody read was not written, so it was not sent, whatever the error, be it of a
+// limiter, a dialer, a hook, or a context that ended in the queue of the pool.
+// (A ClusterClient and an AutoPipeliner read them earlier, for its slot and size:
+// there only the errors that are known for it prove that nothing was sent.)
 // This leans on the internals of go-redis: the tests of this package drive every
 // kind of client through a fault proxy and hold them.
 //

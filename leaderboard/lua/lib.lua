@@ -79,12 +79,20 @@ local function drop(stored, score)
   left(score)
 end
 
+-- bare says whether nothing belongs to any row, so that many can go by one command.
+local function bare()
+  return not T and not D and not (P and call('EXISTS', P) == 1)
+end
+
 -- cut removes all rows from a 0-based position on, and returns how many.
 local function cut(from)
   local removed = 0
-  if not T and not D and not P then
-    if HIGHEST then
-      return call('ZREMRANGEBYRANK', S, 0, call('ZCARD', S) - from - 1)
+  if bare() then
+    local n = call('ZCARD', S)
+    if from >= n then -- as a range, it would be the whole board
+      return 0
+    elseif HIGHEST then
+      return call('ZREMRANGEBYRANK', S, 0, n - from - 1)
     end
     return call('ZREMRANGEBYRANK', S, from, -1)
   end
@@ -104,6 +112,16 @@ end
 local function evict()
   if CAP > 0 and call('ZCARD', S) > CAP then
     cut(CAP)
+  end
+end
+
+-- mayExpire fails, before anything is written, where a user may not give a key an expiry: scripts do not roll back, and a
+-- board that is created must not stay for ever. It does nothing to a key that is not there.
+local function mayExpire(key, at)
+  if SLIDE > 0 then
+    call('PEXPIRE', key, SLIDE)
+  elseif at ~= '0' then
+    call('PEXPIREAT', key, at)
   end
 end
 

@@ -12,8 +12,12 @@ if not old then
   if created and ARGV[1] == '' then
     return 'absent'
   end
+  local expires = created and ARGV[1] ~= '0'
+  if expires then
+    call('PEXPIREAT', S, ARGV[1]) -- does nothing, but fails where it may not be used: scripts do not roll back
+  end
   call('ZADD', S, score, member)
-  if created and ARGV[1] ~= '0' then
+  if expires then
     call('PEXPIREAT', S, ARGV[1])
     if call('EXISTS', S) == 0 then
       return 'retention'
