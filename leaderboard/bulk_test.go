@@ -85,7 +85,7 @@ func TestBulkEnds(t *testing.T) {
 			}))
 		}, context.Canceled},
 		"the sequence panics": {2000, 0, func(ctx context.Context, _ func(), b *leaderboard.Board, _ *failing) (n int64, err error) {
-			defer func() { err = recover().(error) }()
+			defer func() { err, _ = recover().(error) }()
 			return b.SubmitMany(ctx, numbered(10_000, func(i int) {
 				if i == 2500 {
 					panic(errPanic)
@@ -131,6 +131,7 @@ func TestBulkScores(t *testing.T) {
 		scores[fmt.Sprint("up", score)], scores[fmt.Sprint("down", score)] = score, -score
 	}
 	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
 		for name, opts := range layouts {
 			opts.Namespace = e.Namespace
 			b := newBoard(t, e.Client, unique(t)+name, opts)
