@@ -32,8 +32,8 @@ const building = time.Hour
 // its tie times, the highest or lowest at that of the source which has it (the earliest, if several do); a source without
 // tie times counts as of the clock of into. Data of into stays for the members that stay.
 //
-// It reads all sources, holds the result in memory (about 100 bytes a member) and writes it in chunks: O(N) round trips of
-// 10,000 rows and 1,000 rows. It is no snapshot of sources that are being written. A sum beyond any number is [ErrScore].
+// It reads all sources, one after the other, holds the result in memory (about 100 bytes a member) and writes it in
+// chunks: O(N) round trips of 10,000 rows and 1,000 rows, so that no command keeps the server long. It is no snapshot of sources that are being written. A sum beyond any number is [ErrScore].
 // An error before the end leaves into as it was; of shards, the error names those that failed.
 func Merge(ctx context.Context, into *Board, how Aggregate, from ...*Board) (int64, error) {
 	n, err := merge(ctx, into, how, from, false)
