@@ -380,9 +380,10 @@ type (
 	written struct{ *written }
 	// apart holds itself as a field.
 	apart struct {
-		*apart `msgpack:",noinline"`
+		*Apart `msgpack:",noinline"`
 		Next   *apart
 	}
+	Apart = apart
 )
 
 func (written) MarshalText() ([]byte, error)  { return []byte("x"), nil }

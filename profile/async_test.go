@@ -14,10 +14,12 @@ import (
 	"github.com/larder-go/larder/profile"
 )
 
-// deferred makes an AutoPipeliner that does not wait.
-func deferred(t *testing.T, rdb interface {
+type pipeliner interface {
 	AsyncAutoPipeline() (*redis.AutoPipeliner, error)
-}) *redis.AutoPipeliner {
+}
+
+// deferred makes an AutoPipeliner that does not wait.
+func deferred(t *testing.T, rdb pipeliner) *redis.AutoPipeliner {
 	t.Helper()
 	auto, err := rdb.AsyncAutoPipeline()
 	require.NoError(t, err)
@@ -29,9 +31,7 @@ func deferred(t *testing.T, rdb interface {
 func TestDeferred(t *testing.T) {
 	redistest.On(t, []redistest.Kind{redistest.KindMiniredis, redistest.KindStandalone, redistest.KindCluster}, func(t *testing.T, e redistest.Env) {
 		ctx := t.Context()
-		rdb, ok := e.Client.(interface {
-			AsyncAutoPipeline() (*redis.AutoPipeliner, error)
-		})
+		rdb, ok := e.Client.(pipeliner)
 		require.True(t, ok)
 		var c counter
 		s := closed(t, deferred(t, rdb), profile.Options[user]{Namespace: e.Namespace, Hooks: c.hooks(), Load: func(_ context.Context, id string) (user, error) {

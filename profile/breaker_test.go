@@ -2,7 +2,7 @@ package profile_test
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -77,7 +77,7 @@ func TestInvalidateManyWithoutRedis(t *testing.T) {
 		s := closed(t, rdb, profile.Options[row]{})
 		var ids []string
 		for i := range 300 {
-			ids = append(ids, fmt.Sprint(i))
+			ids = append(ids, strconv.Itoa(i))
 		}
 		require.NoError(t, s.Invalidate(t.Context(), ids...))
 		require.NoError(t, lardertest.SetFaults(rdb, lardertest.Fault{Commands: ours, Refused: true}))

@@ -378,11 +378,13 @@ func (s *schema) decode(h hash, m meta, wanted []*field, v reflect.Value) error 
 	}
 	next := 0 // hashes come mostly in the order in which they were written
 	for _, p := range h {
-		i, ok := next, true
+		i := next
 		if next >= len(s.fields) || s.fields[next].name != p.name {
-			if i, ok = s.byName[p.name]; !ok {
+			known, ok := s.byName[p.name]
+			if !ok {
 				continue
 			}
+			i = known
 		}
 		next = i + 1
 		seen[i] = true
