@@ -359,6 +359,7 @@ func TestAuditWithFewRights(t *testing.T) {
 func TestAuditEverywhere(t *testing.T) {
 	t.Parallel()
 	redistest.On(t, []redistest.Kind{redistest.KindMiniredis, redistest.KindAutoPipeline, redistest.KindCluster, redistest.KindRing}, func(t *testing.T, e redistest.Env) {
+		announced(t, e.Client)
 		findings, err := Audit(t.Context(), e.Client)
 		if e.Kind == redistest.KindAutoPipeline {
 			require.ErrorContains(t, err, "AutoPipeliner")
