@@ -10,10 +10,11 @@
 //		return err
 //	}
 //	now := time.Now()
-//	today := calendar.Of(now, loc)                 // 2026-11-22
-//	key := calendar.Weekly.Label(now, loc)         // "2026-W47"
-//	expireAt := calendar.Weekly.End(now, loc)      // the first instant of next Monday in Nepal
-//	yesterday := today.Add(-1)                     // a civil day, however many hours it had
+//	today := calendar.Of(now, loc)
+//	fmt.Println(today)                           // 2026-11-22
+//	fmt.Println(today.Add(-1))                   // yesterday, however many hours it had
+//	fmt.Println(calendar.Weekly.Label(now, loc)) // 2026-W47, for a key
+//	fmt.Println(calendar.Weekly.End(now, loc))   // the first instant of next Monday in Nepal, when the key expires
 //
 // A [Day] is a date and nothing else. A [Period] cuts the line of time into buckets, one after the other, without a
 // hole and without an overlap: the bucket of t is all moments from [Period.Start] up to, not including,

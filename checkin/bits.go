@@ -184,8 +184,8 @@ func (h history) put(day calendar.Day, set bool) {
 	}
 }
 
-// skip takes days out of the runs that never existed, unless they are there.
-func (h *history) skip(skipped []calendar.Day) {
+// skip returns the history without the days in its runs that never existed, unless they are there.
+func (h history) skip(skipped []calendar.Day) history {
 	for _, day := range skipped {
 		if i := day.Sub(h.from); i >= 0 && i < h.days.n && !h.days.has(i) {
 			h.gone = append(h.gone, i)
@@ -194,6 +194,7 @@ func (h *history) skip(skipped []calendar.Day) {
 	if len(h.gone) > 0 {
 		h.runs = h.days.without(h.gone)
 	}
+	return h
 }
 
 // place is where a day is in runs.

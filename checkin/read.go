@@ -56,8 +56,7 @@ func (t *Tracker) stats(ctx context.Context, user string, at time.Time) (Stats, 
 		return Stats{}, err
 	}
 	h := newHistory(v.first(), v.today, v.today.Year, years)
-	h.skip(v.skipped)
-	return h.stats(), nil
+	return h.skip(v.skipped).stats(), nil
 }
 
 // Month returns the calendar of a month: [Tracker.MonthAt] of time.Now().
@@ -134,8 +133,7 @@ func (t *Tracker) calendar(ctx context.Context, user string, from, to calendar.D
 			return Calendar{}, err
 		}
 	}
-	h := newHistory(from, to, newest, years)
-	h.skip(t.skipped(from, to))
+	h := newHistory(from, to, newest, years).skip(t.skipped(from, to))
 	c := Calendar{From: from, To: to, Checked: make([]bool, h.days.n), Count: h.days.count(), Longest: h.runs.longest()}
 	for i := range c.Checked {
 		c.Checked[i] = h.days.has(i)
@@ -163,7 +161,7 @@ func (t *Tracker) read(ctx context.Context, keys []string) ([]string, error) {
 	if len(keys) == 1 {
 		return gets(ctx, t.rdb, keys)
 	}
-	reply, err := readScript.Read(ctx, t.rdb, keys)
+	reply, err := readScript.Read(ctx, t.rdb, keys, t.guess())
 	if once.Code(err) == "TRYAGAIN" { // the slot is on the move, and has keys on both nodes
 		return gets(ctx, t.rdb, keys)
 	}
@@ -171,9 +169,11 @@ func (t *Tracker) read(ctx context.Context, keys []string) ([]string, error) {
 		return nil, err
 	}
 	all, ok := reply.([]any)
-	if !ok || len(all) != len(keys) {
+	if !ok || len(all) != 1 && len(all) != len(keys) {
 		return nil, fmt.Errorf("unexpected reply of %T", reply)
 	}
 	out := make([]string, len(keys))
-	return out, texts(out, all)
+	err = texts(out, all)
+	t.learn(out)
+	return out, err
 }

@@ -96,7 +96,7 @@ func (t *Tracker) change(ctx context.Context, user string, which *calendar.Day, 
 	}
 	h := newHistory(v.first(), v.today, v.today.Year, years)
 	h.put(day, set)
-	h.skip(v.skipped)
+	h = h.skip(v.skipped)
 	r := Result{Day: day, New: set && !was, Removed: !set && was, Stats: h.stats()}
 	if r.New && len(t.milestones) > 0 {
 		before, after := h.around(day)
@@ -138,10 +138,7 @@ const clocks = 30 * hours24
 // write sets or clears a day, and returns the retained years from the current one down, and what the day was. In the
 // years it may be as it was, or as it is.
 func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, v *view, set bool) ([]string, bool, error) {
-	value, expiry, near, guess := "0", "", "0", "0"
-	if t.many.Load() {
-		guess = "1"
-	}
+	value, expiry, near := "0", "", "0"
 	if set {
 		value = "1"
 		var at time.Time
@@ -157,7 +154,7 @@ func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, v *v
 	keys[0], keys[own] = keys[own], keys[0] // the script writes the first
 	years := make([]string, len(keys))
 	bit := day.YearDay() - 1
-	reply, err := writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near, guess)
+	reply, err := writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near, t.guess())
 	if once.Code(err) == "TRYAGAIN" && len(keys) > 1 && !once.IsUnknown(err) {
 		// The slot is on the move, and has keys on both nodes. Each can be asked for by itself; the others first, so
 		// that a foreign type among them is found before anything is written.
@@ -166,7 +163,7 @@ func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, v *v
 			return nil, false, err
 		}
 		copy(years[1:], others)
-		reply, err = writeScript.Run(ctx, t.rdb, keys[:1], bit, value, expiry, near, guess)
+		reply, err = writeScript.Run(ctx, t.rdb, keys[:1], bit, value, expiry, near, t.guess())
 		if err != nil {
 			return nil, false, err
 		}
@@ -174,11 +171,25 @@ func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, v *v
 		return nil, false, err
 	}
 	was, err := written(years, reply)
-	if many := slices.ContainsFunc(years[1:], func(s string) bool { return s != "" }); many != t.many.Load() {
-		t.many.Store(many)
-	}
+	t.learn(years)
 	years[0], years[own] = years[own], years[0]
 	return years, was, err
+}
+
+// guess is for the scripts that look at several years: whether there are others than the first.
+func (t *Tracker) guess() string {
+	if t.many.Load() {
+		return "1"
+	}
+	return "0"
+}
+
+// learn remembers what would have been right, for the next user.
+func (t *Tracker) learn(years []string) {
+	many := slices.ContainsFunc(years[1:], func(s string) bool { return s != "" })
+	if many != t.many.Load() {
+		t.many.Store(many)
+	}
 }
 
 // written takes the reply of the script apart that writes: years, all or the first alone, and what the bit was.

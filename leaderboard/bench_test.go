@@ -96,6 +96,7 @@ const rounds = 6_400 // calls of each way in a round
 
 func BenchmarkSubmit(b *testing.B) {
 	overUnixAndTCP(b, func(b *testing.B, rdb *redis.Client, n int) {
+		b.Helper()
 		opts := leaderboard.Options{Period: calendar.Yearly, Keep: -1}
 		merged, two, alone := benchBoard(b, autoPipeline(b, rdb), opts, n), benchBoard(b, twoBatches(b, rdb), opts, n), benchBoard(b, rdb, opts, n)
 		benchBoard(b, rdb, leaderboard.Options{}, n)
@@ -150,6 +151,7 @@ func BenchmarkNodes(b *testing.B) {
 
 func BenchmarkGet(b *testing.B) {
 	overUnixAndTCP(b, func(b *testing.B, rdb *redis.Client, n int) {
+		b.Helper()
 		merged := autoPipeline(b, rdb)
 		by := func(shards int) func(ctx context.Context, member string, _ float64) error {
 			board := benchBoard(b, merged, leaderboard.Options{Shards: shards}, n)
@@ -213,6 +215,7 @@ func BenchmarkDeepPage(b *testing.B) {
 
 func BenchmarkSubmitMany(b *testing.B) {
 	overUnixAndTCP(b, func(b *testing.B, rdb *redis.Client, n int) {
+		b.Helper()
 		names := make([]string, n)
 		for i := range names {
 			names[i] = benchMember(i)

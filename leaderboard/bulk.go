@@ -32,8 +32,8 @@ func (b *Board) SubmitMany(ctx context.Context, scores iter.Seq2[string, float64
 // comes twice counts each time that its score changes. The sequence is read once and never held as a whole.
 //
 // It sends chunks of up to 1,000 scores, one round trip each, one after the other; each chunk is done as a whole or not
-// at all. On shards a chunk is one fan-out. While a chunk is on its way the next one is read from the sequence, which
-// goes on in the caller's goroutine. It stops at the first error, and has then done what it counted; where the
+// at all. On shards a chunk is one fan-out. While a chunk is on its way the next ones, two at most, are read from the
+// sequence, which goes on in the caller's goroutine. It stops at the first error, and has then done what it counted; where the
 // error is [ErrOutcomeUnknown], perhaps the chunk after that, too. An argument that is refused ends it before its chunk
 // is sent. Errors are those of [Board.SubmitAt].
 func (b *Board) SubmitManyAt(ctx context.Context, scores iter.Seq2[string, float64], at time.Time) (int64, error) {
@@ -78,60 +78,75 @@ func (b *Board) SubmitEntries(ctx context.Context, entries iter.Seq[Submission])
 
 func (b *Board) submitMany(ctx context.Context, entries iter.Seq[Submission]) (applied int64, err error) {
 	c := chunk{board: b}
-	var sent flight
+	var out sender
 	defer func() { // also where the sequence panics
-		n, sentErr := sent.land()
-		if applied += n; sentErr != nil {
-			err = sentErr // it came before any other
+		n, sendErr := out.finish()
+		if applied += n; sendErr != nil {
+			err = sendErr // it came before any other
 		}
 	}()
 	for e := range entries {
-		if !c.fits(e) {
-			n, err := sent.land()
-			if applied += n; err != nil {
-				return applied, err
-			}
-			send := c.take()
-			sent = launch(func() (int64, error) { return send(ctx) })
+		if !c.fits(e) && !out.send(c.take(ctx)) {
+			return 0, nil // see the deferred function
 		}
 		if err := c.add(e); err != nil {
-			return applied, fmt.Errorf("%q: %w", e.Member, err)
+			return 0, fmt.Errorf("%q: %w", e.Member, err)
 		}
 	}
-	n, err := sent.land()
-	if applied += n; err != nil || c.items == 0 {
-		return applied, err
+	if c.items == 0 {
+		return 0, nil
 	}
-	n, err = c.take()(ctx)
-	return applied + n, err
+	last := c.take(ctx)
+	if !out.started() {
+		return last()
+	}
+	out.send(last)
+	return 0, nil
 }
 
-// flight is what is on its way while the next chunk is gathered.
-type flight struct{ done <-chan outcome }
-
-type outcome struct {
+// sender sends one chunk after the other, in a goroutine of its own, while the next ones are gathered. The zero sender is
+// ready; who uses it must finish it.
+type sender struct {
+	chunks  chan func() (int64, error)
+	done    chan struct{}
 	applied int64
 	err     error
 }
 
-// launch sends in the background. Who launches must let it land.
-func launch(send func() (int64, error)) flight {
-	done := make(chan outcome, 1)
-	go func() {
-		n, err := send()
-		done <- outcome{n, err}
-	}()
-	return flight{done}
+func (s *sender) started() bool { return s.chunks != nil }
+
+// send hands a chunk over. It returns false where one before it failed: then no more are sent.
+func (s *sender) send(chunk func() (int64, error)) bool {
+	if s.chunks == nil {
+		// One waits here, so that the server need not wait for the gathering goroutine to wake up.
+		s.chunks, s.done = make(chan func() (int64, error), 1), make(chan struct{})
+		go func() {
+			defer close(s.done)
+			for chunk := range s.chunks {
+				n, err := chunk()
+				if s.applied += n; err != nil {
+					s.err = err
+					return
+				}
+			}
+		}()
+	}
+	select {
+	case s.chunks <- chunk:
+		return true
+	case <-s.done:
+		return false
+	}
 }
 
-// land waits for the answer, once.
-func (f *flight) land() (int64, error) {
-	if f.done == nil {
+// finish waits for all chunks, and returns how much they did, and the first error.
+func (s *sender) finish() (int64, error) {
+	if s.chunks == nil {
 		return 0, nil
 	}
-	o := <-f.done
-	f.done = nil
-	return o.applied, o.err
+	close(s.chunks)
+	<-s.done
+	return s.applied, s.err
 }
 
 // chunk gathers what is sent together: scores of one season.
@@ -242,12 +257,12 @@ func (c *chunk) add(e Submission) error {
 
 // take empties the chunk, and returns how what was there is sent. The arguments of a command are never used again: an
 // AutoPipeliner may look at them late.
-func (c *chunk) take() func(ctx context.Context) (int64, error) {
+func (c *chunk) take(ctx context.Context) func() (int64, error) {
 	b, s, args := c.board, c.season, c.args
 	c.items, c.bytes, c.args = 0, 0, nil
-	c.rows = make([]bulkRow, 0, min(cap(c.rows), chunkItems))
+	c.rows = make([]bulkRow, 0, cap(c.rows))
 	clear(c.table)
-	return func(ctx context.Context) (int64, error) {
+	return func() (int64, error) {
 		if len(args) > 1 {
 			return b.sendShards(ctx, s, args)
 		}

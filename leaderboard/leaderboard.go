@@ -84,7 +84,8 @@ type Options struct {
 	// Location is where a Period begins and ends. Defaults to UTC. It is not part of the keys: all processes need the same.
 	Location *time.Location
 	// Keep is how long a board stays after its Period's end. 0 is one more period, -1 for ever. With calendar.AllTime
-	// it is how long the board stays after its last write, and 0 is for ever, too.
+	// it is how long the board stays after its last write, and 0 is for ever, too. A board that is there keeps the expiry that
+	// it has when this is changed, until the next write with AllTime and a Keep.
 	Keep time.Duration
 	// Cap keeps only the best Cap members. 0 keeps all. It is lossy: see the package's documentation.
 	Cap int64

@@ -32,8 +32,8 @@ const building = time.Hour
 // its tie times, the highest or lowest at that of the source which has it (the earliest, if several do); a source without
 // tie times counts as of the clock of into. Data of into stays for the members that stay.
 //
-// It reads all sources, holds the result in memory (about 100 bytes a member) and writes it in chunks: O(N) round trips of
-// 10,000 rows and 1,000 rows. It is no snapshot of sources that are being written. A sum beyond any number is [ErrScore].
+// It reads all sources, one after the other, holds the result in memory (about 100 bytes a member) and writes it in
+// chunks: O(N) round trips of 10,000 rows and 1,000 rows, so that no command keeps the server long. It is no snapshot of sources that are being written. A sum beyond any number is [ErrScore].
 // An error before the end leaves into as it was; of shards, the error names those that failed.
 func Merge(ctx context.Context, into *Board, how Aggregate, from ...*Board) (int64, error) {
 	n, err := merge(ctx, into, how, from, false)
@@ -313,15 +313,11 @@ func (b *Board) replace(ctx context.Context, s *season, list []Submission) (int6
 func (b *Board) build(ctx context.Context, news []unit, counts []int64, list []Submission) error {
 	const together = 4
 	var asks []*ask
-	var sent flight
-	flush := func() error {
-		_, err := sent.land()
-		if err == nil && len(asks) > 0 {
-			sending := asks
-			asks = nil
-			sent = launch(func() (int64, error) { return 0, b.fan(ctx, sending, true) })
-		}
-		return err
+	var out sender
+	flush := func() bool {
+		sending := asks
+		asks = nil
+		return len(sending) == 0 || out.send(func() (int64, error) { return 0, b.fan(ctx, sending, true) })
 	}
 	open := map[int]*ask{}
 	bytes := map[int]int{}
@@ -342,18 +338,14 @@ func (b *Board) build(ctx context.Context, news []unit, counts []int64, list []S
 		if counts[i]%chunkItems == 0 || bytes[i] >= chunkBytes {
 			asks = append(asks, a)
 			delete(open, i)
-			if len(asks) == together {
-				if err := flush(); err != nil {
-					return err
-				}
+			if len(asks) == together && !flush() {
+				break
 			}
 		}
 	}
 	asks = slices.AppendSeq(asks, maps.Values(open))
-	err := flush()
-	if err == nil {
-		_, err = sent.land()
-	}
+	flush()
+	_, err := out.finish()
 	return err
 }
 

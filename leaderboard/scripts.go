@@ -114,11 +114,11 @@ func newScripts(opts Options) *scripts {
 	define := func(mask, with int, body string, increment bool) script {
 		return script{mask: mask, made: sync.OnceValue(func() *once.Script {
 			text := constants(opts, mask, increment)
-			if with >= order {
-				text += orderLua
-			}
-			if with >= lib {
-				text += libLua
+			switch with {
+			case order: // made when it is called, which is only where scores are equal
+				text += "local function between(...)\n" + orderLua + "return between(...)\nend\n"
+			case lib:
+				text += orderLua + libLua
 			}
 			return once.NewScript(text + body)
 		})}

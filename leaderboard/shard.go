@@ -129,10 +129,10 @@ func (b *Board) commandsShards(ctx context.Context, s *season, command func(*uni
 	return errors.Join(errs...)
 }
 
-// tail is what a shard tells beside its counts.
+// tail is what a shard tells beside its counts, if its last row was asked for.
 type tail struct {
 	rows int64
-	last row // the last row, if it was asked for and there is one
+	last row // the last row, if there is one
 }
 
 // askAhead asks a shard how much of it is ahead of each of the places.
@@ -150,26 +150,31 @@ func (b *Board) askAhead(u *unit, last bool, places []place) *ask {
 
 // parseAhead reads its answer.
 func parseAhead(a *ask) (t tail, counts []int64, err error) {
-	n := (len(a.args) - 1) / 2
-	l, err := list(a.reply, 3+n)
+	n, head := (len(a.args)-1)/2, 0
+	if a.args[0] == "1" {
+		head = 3
+	}
+	l, err := list(a.reply, head+n)
 	if err != nil {
 		return t, nil, err
 	}
-	if t.rows, err = integer(l[0]); err != nil {
-		return t, nil, err
-	}
-	name, ok := l[1].(string)
-	if !ok {
-		return t, nil, errReply
-	}
-	if t.last.stored = name; name != "" {
-		if t.last.score, err = number(l[2]); err != nil {
+	if head > 0 {
+		if t.rows, err = integer(l[0]); err != nil {
 			return t, nil, err
+		}
+		name, ok := l[1].(string)
+		if !ok {
+			return t, nil, errReply
+		}
+		if t.last.stored = name; name != "" {
+			if t.last.score, err = number(l[2]); err != nil {
+				return t, nil, err
+			}
 		}
 	}
 	counts = make([]int64, n)
 	for i := range counts {
-		if counts[i], err = integer(l[3+i]); err != nil {
+		if counts[i], err = integer(l[head+i]); err != nil {
 			return t, nil, err
 		}
 	}

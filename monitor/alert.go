@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -238,8 +239,12 @@ func (e *engine) watch(t *track, n *Node, at time.Time) []Event {
 		return events // Checks that overlap may end in another order than they began
 	}
 	t.answered = true
-	t.replID = n.Replication.ReplID.Or("")
-	t.role = cmp.Or(n.Role, t.role)
+	if id := n.Replication.ReplID.Or(""); id != t.replID {
+		t.replID = strings.Clone(id) // or it would keep the INFO alive of which it is a part
+	}
+	if n.Role != "" && n.Role != t.role {
+		t.role = strings.Clone(n.Role)
+	}
 	t.samples = append(t.samples, now)
 	e.trim(t, at)
 	return events
@@ -264,7 +269,9 @@ func (e *engine) forget(there map[string]bool, at time.Time) []Event {
 			continue
 		}
 		delete(e.tracks, addr)
-		events = append(events, Event{Kind: EventNodeLost, At: at, Node: addr, Detail: "no longer there"})
+		if t.answered && !t.lost { // an address that only led to the cluster, or never answered, is no loss
+			events = append(events, Event{Kind: EventNodeLost, At: at, Node: addr, Detail: "no longer there"})
+		}
 		for i := range t.conditions {
 			if t.conditions[i].alert.State != Firing {
 				continue

@@ -283,6 +283,14 @@ func TestSlowest(t *testing.T) {
 	assert.False(t, ok)
 	_, ok = slowest(nil, time.Minute, 0)
 	assert.False(t, ok)
+
+	one := sample{at: start, ping: Known(time.Second), pinged: start}
+	two, three := one, one
+	two.at, three.at, three.pinged = start.Add(time.Second), start.Add(2*time.Second), start.Add(2*time.Second)
+	_, ok = slowest([]sample{one, two, three}, time.Minute, 3)
+	assert.False(t, ok, "samples that rest on one PING count once")
+	_, ok = slowest([]sample{one, two, three}, time.Minute, 2)
+	assert.True(t, ok)
 }
 
 // TestRestartedEvent and its neighbours: what happens to nodes is told once.
@@ -406,4 +414,16 @@ func TestRates(t *testing.T) {
 	assert.Equal(t, Value[float64]{}, r.Hits)
 	assert.Equal(t, Value[float64]{}, r.HitRatio)
 	assert.Equal(t, Rates{}, ratesBetween(&b, &a), "time does not run back")
+}
+
+// TestWithoutUptime: of another process that does not say since when it counts, nothing can be told.
+func TestWithoutUptime(t *testing.T) {
+	a, b := sample{at: start, runID: "a"}, sample{at: start.Add(time.Minute), runID: "b"}
+	a.totals[countEvicted], b.totals[countEvicted] = Known[int64](1), Known[int64](1e6)
+	_, known := grown(&a, &b, countEvicted)
+	assert.False(t, known)
+	b.uptime = Known(30 * time.Second)
+	n, known := grown(&a, &b, countEvicted)
+	assert.True(t, known)
+	assert.Equal(t, int64(1e6), n)
 }

@@ -32,86 +32,44 @@ var errGarbage = errors.New("monitor: the reply to INFO cannot be read")
 // with its error. Where no node answers, the error says so, and the snapshot still names them. Collect returns when ctx
 // ends or Options.Timeout is over, whatever the servers do.
 //
-// A node is asked in two round trips, three the first time: a PING that is timed, and one pipeline of INFO, SLOWLOG,
-// LATENCY, in a cluster CLUSTER INFO and CLUSTER NODES, and once a minute CONFIG. In a cluster one node is asked for the
+// A node is asked in three round trips at most, and mostly in one or two: one pipeline of INFO, SLOWLOG, LATENCY, in a
+// cluster CLUSTER INFO and CLUSTER NODES, and once a minute CONFIG; a PING that is timed, unless one was within half an
+// Interval; and SLOWLOG once more when it has something new after a while without. In a cluster one node is asked for the
 // slots, before. What a server or an ACL user refuses is asked once, listed in Node.Unavailable, and not asked again until
 // the server restarts.
+//
+// A single server that answered at once the last time is asked without a goroutine; should it hang now, it is asked once
+// more, and a ctx that is cancelled meanwhile is seen after the client's ReadTimeout at most. Deadlines are kept in any case.
 func (m *Monitor) Collect(ctx context.Context) (Snapshot, error) {
+	return m.collect(ctx, func(work func()) { go work() }) // ends with the reads of its client, within the timeout
+}
+
+// starter begins work that may be late, so that it is owned by who may have to wait for it.
+type starter func(work func())
+
+func (m *Monitor) collect(ctx context.Context, start starter) (Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return Snapshot{}, fmt.Errorf("monitor: collect: %w", err)
 	}
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, m.opts.Timeout)
 	defer cancel()
-	targets, err := m.source.targets(ctx, m.opts.Timeout)
+	targets, err := m.source.search(ctx, m.opts.Timeout, start)
 	if err != nil {
 		return Snapshot{At: time.Now()}, err
 	}
-
-	all := len(targets) + len(m.opts.Sentinels)
-	nodes := make([]Node, all)
-	views := make([]string, all) // CLUSTER NODES, by node
-	arrived := make([]bool, all)
-	var mu sync.Mutex
-	waiting := all
-	done := make(chan struct{})
-	if all == 0 {
-		close(done)
+	out := Snapshot{}
+	var views []string
+	if one, ok := m.alone(ctx, targets); ok {
+		out.Nodes, views = []Node{one.node}, []string{one.view}
+	} else {
+		out.Nodes, views = m.together(ctx, targets, start)
 	}
-	one := func(i int, ask func() (Node, string)) {
-		m.late.Go(func() { // ends with the node's read, which ends within the timeout
-			node, view := ask()
-			mu.Lock()
-			defer mu.Unlock()
-			nodes[i], views[i], arrived[i] = node, view, true
-			if waiting--; waiting == 0 {
-				close(done)
-			}
-		})
-	}
-	for i, t := range targets {
-		one(i, func() (Node, string) { return m.node(ctx, t) })
-	}
-	for i, s := range m.opts.Sentinels {
-		one(len(targets)+i, func() (Node, string) { return m.sentinel(ctx, s, i), "" })
-	}
-	select {
-	case <-done:
-	case <-ctx.Done():
-		// Who is late ends soon, with its client's read: Run waits for it at its end.
-	}
-
+	out.At = time.Now()
 	if err := caller.Err(); errors.Is(err, context.Canceled) {
 		return Snapshot{At: time.Now()}, fmt.Errorf("monitor: collect: %w", err) // says nothing of the servers
 	}
-	mu.Lock()
-	out := Snapshot{At: time.Now(), Nodes: slices.Clone(nodes)}
-	for i := range out.Nodes {
-		if arrived[i] {
-			continue
-		}
-		addr := ""
-		if i < len(targets) {
-			addr = targets[i].addr
-		} else {
-			addr = sentinelAddr(m.opts.Sentinels[i-len(targets)], i-len(targets))
-		}
-		out.Nodes[i] = Node{Addr: addr, Err: fmt.Errorf("monitor: no answer in time: %w", context.Cause(ctx))}
-	}
-	seen := slices.Clone(views)
-	mu.Unlock()
-
-	out.Nodes = slices.DeleteFunc(out.Nodes, func(n Node) bool { return m.removed(n) })
-	out.Nodes = m.asTheClusterSees(out.Nodes, seen)
-	slices.SortStableFunc(out.Nodes, func(a, b Node) int {
-		if a.Role == "sentinel" != (b.Role == "sentinel") {
-			if a.Role == "sentinel" {
-				return 1
-			}
-			return -1
-		}
-		return strings.Compare(a.Addr, b.Addr)
-	})
+	m.settle(&out, views)
 	m.mu.Lock()
 	m.last = &out
 	m.mu.Unlock()
@@ -126,88 +84,219 @@ func (m *Monitor) Collect(ctx context.Context) (Snapshot, error) {
 	return out, errors.New("monitor: no node was found")
 }
 
-// removed tells whether a closed client is that of a shard which SetAddrs took out of its Ring, or of a node that
-// go-redis has dropped.
-func (m *Monitor) removed(n Node) bool {
-	if !errors.Is(n.Err, redis.ErrClosed) {
+// together asks all nodes at once, and returns them with their CLUSTER NODES.
+func (m *Monitor) together(ctx context.Context, targets []target, start starter) ([]Node, []string) {
+	h := newHarvest(len(targets) + len(m.opts.Sentinels))
+	for i, t := range targets {
+		start(func() {
+			h.views[i] = m.node(ctx, t, &h.nodes[i], false)
+			h.arrive(i)
+		})
+	}
+	for i, s := range m.opts.Sentinels {
+		at := len(targets) + i
+		start(func() {
+			m.sentinel(ctx, s, i, &h.nodes[at])
+			h.arrive(at)
+		})
+	}
+	select {
+	case <-h.done:
+	case <-ctx.Done():
+		// Who is late ends soon, with its client's read: Run waits for it at its end.
+	}
+	return h.take(func(i int) Node {
+		n := Node{Err: fmt.Errorf("monitor: no answer in time: %w", context.Cause(ctx))}
+		if i < len(targets) {
+			n.Addr = targets[i].addr
+		} else {
+			n.Addr = sentinelAddr(m.opts.Sentinels[i-len(targets)], i-len(targets))
+		}
+		return n
+	})
+}
+
+// swift is how soon a node answered that is asked again without a goroutine, which costs half as much as INFO itself.
+const swift = 20 * time.Millisecond
+
+type sampled struct {
+	node Node
+	view string
+}
+
+// alone asks the only node there is, if it was a swift one the last time. It returns false where it did not answer now. Since
+// go-redis does not look at a context while it reads, the client's own time-out has to end within ctx.
+func (m *Monitor) alone(ctx context.Context, targets []target) (one sampled, ok bool) {
+	if len(targets) != 1 || len(m.opts.Sentinels) > 0 || !m.ability(targets[0].addr).isSwift() || !readsWithin(ctx, targets[0].client) {
+		return one, false
+	}
+	one.view = m.node(ctx, targets[0], &one.node, true)
+	if one.node.Err != nil {
+		return sampled{}, false
+	}
+	return one, true
+}
+
+func readsWithin(ctx context.Context, c asker) bool {
+	client, ok := c.(*redis.Client)
+	if !ok {
+		return false // of another's client nobody knows how long it reads
+	}
+	end, bound := ctx.Deadline()
+	read := client.Options().ReadTimeout
+	return bound && read > 0 && read <= time.Until(end)
+}
+
+// settle leaves in a snapshot the nodes that are part of the deployment, sorted.
+func (m *Monitor) settle(s *Snapshot, views []string) {
+	listed := m.identify(s.Nodes, views)
+	s.Nodes = slices.DeleteFunc(s.Nodes, func(n Node) bool { return m.removed(&n) })
+	s.Nodes = m.asTheClusterSees(s.Nodes, listed)
+	slices.SortStableFunc(s.Nodes, func(a, b Node) int {
+		if a.Role == "sentinel" != (b.Role == "sentinel") {
+			if a.Role == "sentinel" {
+				return 1
+			}
+			return -1
+		}
+		return strings.Compare(a.Addr, b.Addr)
+	})
+}
+
+// harvest is where the nodes of one sample arrive. What has not arrived belongs to who still asks for it.
+type harvest struct {
+	nodes []Node
+	views []string      // CLUSTER NODES, by node
+	done  chan struct{} // closed when all have arrived
+
+	mu      sync.Mutex
+	arrived []bool
+	waiting int
+}
+
+func newHarvest(n int) *harvest {
+	h := &harvest{nodes: make([]Node, n), views: make([]string, n), arrived: make([]bool, n), waiting: n, done: make(chan struct{})}
+	if n == 0 {
+		close(h.done)
+	}
+	return h
+}
+
+func (h *harvest) arrive(i int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.arrived[i] = true
+	if h.waiting--; h.waiting == 0 {
+		close(h.done)
+	}
+}
+
+// take returns what has arrived, with late for the rest.
+func (h *harvest) take(late func(i int) Node) ([]Node, []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiting == 0 {
+		return h.nodes, h.views
+	}
+	nodes, views := make([]Node, len(h.nodes)), make([]string, len(h.nodes))
+	for i := range nodes {
+		if h.arrived[i] {
+			nodes[i], views[i] = h.nodes[i], h.views[i]
+		} else {
+			nodes[i] = late(i)
+		}
+	}
+	return nodes, views
+}
+
+// removed tells whether a node has left, and then forgets it.
+func (m *Monitor) removed(n *Node) bool {
+	if !errors.Is(n.Err, redis.ErrClosed) || !m.source.left(n.Addr) {
 		return false
 	}
-	switch rdb := m.rdb.(type) {
-	case *redis.Ring:
-		if rdb.Len() == 0 {
-			return false
-		}
-	case *redis.ClusterClient:
-		if m.source.closed() {
-			return false
-		}
-	default:
-		return false
-	}
-	m.source.drop(n.Addr)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.abilities, n.Addr)
 	return true
 }
 
-// node asks one server. The text is its CLUSTER NODES.
-func (m *Monitor) node(ctx context.Context, t target) (Node, string) {
-	n := Node{Addr: t.addr}
+// node asks one server; in haste each question is asked once only. The text is its CLUSTER NODES.
+func (m *Monitor) node(ctx context.Context, t target, n *Node, hasty bool) (view string) {
+	n.Addr = t.addr
 	if t.err != nil {
 		n.Err = t.err
-		return n, ""
+		return ""
 	}
 	a := m.ability(t.addr)
 	client := bounded(t.client, m.opts.Timeout)
-	if err := m.ping(ctx, client, a, &n); err != nil {
-		n.Err = err
-		return n, ""
-	}
-	b := newBatch(ctx, client, a, t)
+	begin := time.Now()
+	defer func() { a.took(time.Since(begin), n.Err) }()
+	b := newBatch(ctx, client, a, hasty)
 	if err := b.send(ctx); err != nil {
 		n.Err = err
-		return n, ""
+		return ""
 	}
 	n.At = time.Now()
 	raw, err := b.info()
 	switch {
+	case errors.Is(err, redis.Nil):
+		n.Err = errGarbage
+		return ""
 	case err != nil && refused(err) == "":
 		n.Err = err // LOADING and BUSY do not forbid INFO, so that this is a server that tells nothing
-		return n, ""
+		return ""
 	case err == nil:
-		info := parseInfo(raw)
-		if len(info) == 0 {
+		info := readInfo(raw)
+		if len(info.fields) == 0 {
 			n.Err = errGarbage
-			return n, ""
+			return ""
 		}
 		var cluster fields
 		if b.clusterInfo != nil {
 			cluster = parseInfo(b.clusterInfo.Val())
 		}
-		n.fill(raw, info, cluster)
+		n.fill(info, cluster)
 	}
-	b.fill(&n)
 	a.restarted(n.Server.RunID.Or(""))
+	if err := b.slow(ctx, client, n, hasty); err != nil {
+		*n = Node{Addr: t.addr, Err: err}
+		return ""
+	}
+	if err := m.ping(ctx, client, a, n, hasty); err != nil { // after the pipeline, which had to connect if somebody had to
+		*n = Node{Addr: t.addr, Err: err}
+		return ""
+	}
+	if b.latency != nil && b.latency.Err() == nil {
+		n.Latency.Events = parseLatency(b.latency.Val())
+	}
 	b.note()
-	view := b.nodes()
-	n.ID = myself(view)
-	m.know(n.ID, n.Addr)
-	m.rates(a, &n)
+	view = b.nodes()
+	m.rates(a, n)
 	n.Config, n.Unavailable = a.lists()
 	if n.Role == "sentinel" {
-		m.quorum(ctx, client.Process, &n)
+		m.quorum(ctx, client.Process, n)
 	}
-	return n, view
+	return view
 }
 
-// ping times one round trip. One that had to connect first is not what a caller with a pool waits for, so that it is
-// asked again. A server that answers with an error is there all the same.
-func (m *Monitor) ping(ctx context.Context, client asker, a *ability, n *Node) error {
+// ping times one round trip, unless that was done a moment ago. One that had to connect first is not what a caller with a
+// pool waits for, so that it is asked again. A server that answers with an error is there all the same.
+func (m *Monitor) ping(ctx context.Context, client asker, a *ability, n *Node, hasty bool) error {
 	if !a.may("PING") {
 		return nil
 	}
+	if l := a.lastPing(); !l.at.IsZero() && n.At.Sub(l.at) < m.opts.Interval/2 {
+		n.Latency = l
+		return nil
+	}
 	for range 2 {
+		if hasty && !readsWithin(ctx, client) {
+			return errLate
+		}
 		before := client.PoolStats().Misses
 		start := time.Now()
-		err := client.Ping(ctx).Err()
+		cmd := redis.NewStatusCmd(ctx, "ping")
+		err := client.Process(ctx, retried(cmd, !hasty))
 		took := time.Since(start)
 		if err != nil {
 			if !replied(err) || authentication(err) {
@@ -216,12 +305,29 @@ func (m *Monitor) ping(ctx context.Context, client asker, a *ability, n *Node) e
 			a.note("PING", err)
 			return nil
 		}
-		n.Latency.RoundTrip = Known(took)
+		n.Latency = Latency{RoundTrip: Known(took), at: start}
 		if client.PoolStats().Misses == before {
 			break
 		}
 	}
+	a.pinged(n.Latency)
 	return nil
+}
+
+// errLate has a node asked as all others are, because it was not as swift as it used to be.
+var errLate = errors.New("monitor: the node has become slow")
+
+// oneTry is a command that go-redis does not send again, nor what shares its pipeline.
+type oneTry struct{ redis.Cmder }
+
+// NoRetry is what go-redis asks for.
+func (oneTry) NoRetry() bool { return true }
+
+func retried(cmd redis.Cmder, again bool) redis.Cmder {
+	if again {
+		return cmd
+	}
+	return oneTry{cmd}
 }
 
 // authentication tells whether a server lets nobody in with what the client has.
@@ -236,6 +342,7 @@ type batch struct {
 	everything   *redis.StringCmd
 	plain        *redis.StringCmd
 	slowlog      *redis.Cmd
+	slowEntries  int
 	latency      *redis.Cmd
 	clusterInfo  *redis.StringCmd
 	clusterNodes *redis.StringCmd
@@ -243,20 +350,23 @@ type batch struct {
 	wantsCluster bool
 }
 
-func newBatch(ctx context.Context, client asker, a *ability, t target) *batch {
+func newBatch(ctx context.Context, client asker, a *ability, hasty bool) *batch {
 	b := &batch{pipe: client.Pipeline(), a: a}
 	a.mu.Lock()
 	first, config := !a.asked, time.Since(a.configAt) >= configAge
-	b.wantsCluster = a.cluster || first || t.err != nil
+	b.wantsCluster = a.cluster || first
 	a.mu.Unlock()
 	if a.may("INFO everything") {
-		b.everything = b.pipe.Info(ctx, "everything")
+		b.everything = redis.NewStringCmd(ctx, "info", "everything")
+		_ = b.pipe.Process(ctx, retried(b.everything, !hasty)) // it is queued
 	}
 	if first || b.everything == nil && a.may("INFO") { // the first time both, so that a refusal costs no round trip
-		b.plain = b.pipe.Info(ctx)
+		b.plain = redis.NewStringCmd(ctx, "info")
+		_ = b.pipe.Process(ctx, retried(b.plain, !hasty))
 	}
 	if a.may("SLOWLOG GET") {
-		b.slowlog = b.pipe.Do(ctx, "SLOWLOG", "GET", slowlogLength)
+		b.slowEntries = a.slowEntries()
+		b.slowlog = b.pipe.Do(ctx, "SLOWLOG", "GET", b.slowEntries)
 	}
 	if a.may("LATENCY LATEST") {
 		b.latency = b.pipe.Do(ctx, "LATENCY", "LATEST")
@@ -382,13 +492,35 @@ func (a *ability) lists() (map[string]string, []Unavailable) {
 	return a.config, out
 }
 
-func (b *batch) fill(n *Node) {
-	if b.slowlog != nil && b.slowlog.Err() == nil {
-		n.Slowlog = parseSlowlog(b.slowlog.Val())
+// slow fills in the slow log. Where nothing was new the last time the newest entry alone was asked for; if that is new, the
+// others are asked for now.
+func (b *batch) slow(ctx context.Context, client asker, n *Node, hasty bool) error {
+	if b.slowlog == nil || b.slowlog.Err() != nil {
+		return nil
 	}
-	if b.latency != nil && b.latency.Err() == nil {
-		n.Latency.Events = parseLatency(b.latency.Val())
+	log, known := parseSlowlog(b.slowlog.Val()).Get()
+	if !known {
+		return nil
 	}
+	kept, whole := b.a.slowlog(log, b.slowEntries)
+	if !whole {
+		if hasty && !readsWithin(ctx, client) {
+			return errLate
+		}
+		cmd := redis.NewCmd(ctx, "SLOWLOG", "GET", slowlogLength)
+		if err := client.Process(ctx, retried(cmd, !hasty)); err != nil {
+			if !replied(err) {
+				return err
+			}
+			return nil // what was allowed a moment ago
+		}
+		if log, known = parseSlowlog(cmd.Val()).Get(); !known {
+			return nil
+		}
+		kept = b.a.keepSlowlog(log)
+	}
+	n.Slowlog = Known(kept)
+	return nil
 }
 
 func (b *batch) nodes() string {
@@ -474,33 +606,20 @@ func (m *Monitor) rates(a *ability, n *Node) {
 	}
 }
 
-// myself returns the id of the node whose view of the cluster it is.
-func myself(view string) string {
-	for _, n := range parseClusterNodes(view) {
-		if n.is("myself") {
-			return n.id
-		}
-	}
-	return ""
-}
-
-// know keeps the address that a node was sampled under: it is dead under the same name.
-func (m *Monitor) know(id, addr string) {
-	if id == "" {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.ids[id] = addr
-}
-
-// asTheClusterSees adds the nodes that the cluster has and go-redis does not tell of, because they failed, and takes out
-// those that it has no longer. Any node that answers will do as a witness.
-func (m *Monitor) asTheClusterSees(nodes []Node, views []string) []Node {
+// identify gives the nodes of a cluster their ids, and returns what their views list, as far as the client reaches it: one
+// that is not a cluster's own does not reach the others.
+func (m *Monitor) identify(nodes []Node, views []string) map[string]clusterNode {
+	_, all := m.rdb.(*redis.ClusterClient)
 	listed := map[string]clusterNode{}
-	for _, view := range views {
+	for i, view := range views {
+		if view == "" {
+			continue
+		}
 		for _, n := range parseClusterNodes(view) {
-			if n.is("handshake") || n.is("noaddr") {
+			if n.is("myself") {
+				nodes[i].ID = strings.Clone(n.id) // of a text that may be long
+			}
+			if !all || n.is("handshake") || n.is("noaddr") {
 				continue
 			}
 			if have, ok := listed[n.id]; !ok || n.is("fail") && !have.is("fail") {
@@ -508,11 +627,27 @@ func (m *Monitor) asTheClusterSees(nodes []Node, views []string) []Node {
 			}
 		}
 	}
+	return listed
+}
+
+// asTheClusterSees adds the nodes that the cluster has and go-redis does not tell of, because they failed, and takes out
+// those that it has no longer. Any node that answers will do as a witness.
+func (m *Monitor) asTheClusterSees(nodes []Node, listed map[string]clusterNode) []Node {
 	if len(listed) == 0 {
 		return nodes
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for i := range nodes {
+		if id := nodes[i].ID; id != "" {
+			m.ids[id] = nodes[i].Addr // it is dead under the same name
+		}
+	}
+	for id := range m.ids {
+		if _, ok := listed[id]; !ok {
+			delete(m.ids, id)
+		}
+	}
 	sampled := map[string]bool{}
 	for i := range nodes {
 		if nodes[i].ID != "" {
@@ -548,6 +683,7 @@ func (m *Monitor) asTheClusterSees(nodes []Node, views []string) []Node {
 			return false
 		}
 		m.source.drop(n.Addr)
+		delete(m.abilities, n.Addr)
 		return true
 	})
 }

@@ -94,7 +94,7 @@ func TestCollectEverywhere(t *testing.T) {
 	})
 }
 
-// TestCollectRoundTrips: two a node, three the first time, and what was refused is not asked twice.
+// TestCollectRoundTrips: two a node, one where a PING was timed a moment ago, and what was refused is not asked twice.
 func TestCollectRoundTrips(t *testing.T) {
 	redistest.On(t, []redistest.Kind{redistest.KindMiniredis, redistest.KindStandalone}, func(t *testing.T, e redistest.Env) {
 		m := newMonitor(t, e.Client, Options{})
@@ -106,11 +106,22 @@ func TestCollectRoundTrips(t *testing.T) {
 		assert.LessOrEqual(t, n, 3)
 		assert.Contains(t, asked, "config get")
 		assert.Contains(t, asked, "cluster info")
+		m.opts.Interval = time.Hour
+		s, err := m.Collect(t.Context())
+		require.NoError(t, err)
+		first := s.Nodes[0].Latency
+		n, asked = hook.take()
+		assert.Equal(t, 1, n)
+		assert.NotContains(t, asked, "ping")
+		assert.Positive(t, first.RoundTrip.Or(0))
+		m.opts.Interval = time.Nanosecond
 		for range 3 {
 			s, err := m.Collect(t.Context())
 			require.NoError(t, err)
 			n, asked = hook.take()
 			assert.Equal(t, 2, n)
+			assert.Contains(t, asked, "ping")
+			assert.NotEqual(t, first.at, s.Nodes[0].Latency.at)
 			assert.NotContains(t, asked, "config get", "a minute old at most")
 			if e.Real() {
 				assert.NotContains(t, asked, "cluster", "not one")
@@ -225,6 +236,7 @@ func TestCollectErrors(t *testing.T) {
 			require.Error(t, err)
 			require.Equal(t, 1, len(s.Nodes))
 			require.Error(t, s.Nodes[0].Err)
+			require.NotErrorIs(t, err, redis.Nil)
 			assert.Equal(t, Value[int64]{}, s.Nodes[0].Memory.Used)
 		})
 	}
@@ -455,4 +467,115 @@ func TestSlowlogAndLatency(t *testing.T) {
 	require.NotEmpty(t, events)
 	assert.Equal(t, "command", events[0].Name)
 	assert.Positive(t, events[0].Max)
+}
+
+// TestOneNodeOfACluster: a client of one node samples that node, and says nothing of those that it does not reach.
+func TestOneNodeOfACluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.SharedCluster(t)
+	rdb := c.Nodes()[0].Client(c.Nodes()[0].TCP)
+	m := newMonitor(t, rdb, Options{Rules: []Rule{{Name: "down", Metric: MetricUp, Op: Below, Threshold: 1}}})
+	for range 2 {
+		alerts, err := m.Check(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, alerts)
+		s, _ := m.Last()
+		require.Len(t, s.Nodes, 1, "%v", s.Err())
+		assert.NotEmpty(t, s.Nodes[0].ID)
+		assert.Equal(t, "ok", s.Nodes[0].Cluster.State.Or(""))
+	}
+}
+
+// TestSlowlogIsNotReadAgain: while nothing is new the newest entry alone is asked for; what is new, a reset and a restart are
+// seen all the same.
+func TestSlowlogIsNotReadAgain(t *testing.T) {
+	t.Parallel()
+	srv := redistest.NewServer(t, redistest.ServerOptions{Args: []string{"--slowlog-log-slower-than", "10000000"}})
+	rdb := srv.Client()
+	m := newMonitor(t, rdb, Options{Interval: longestInterval})
+	hook := &trips{}
+	log := func(n int) {
+		require.NoError(t, rdb.ConfigSet(t.Context(), "slowlog-log-slower-than", "0").Err())
+		for i := range n - 1 { // the first is CONFIG SET itself
+			require.NoError(t, rdb.Set(t.Context(), "k", i, 0).Err())
+		}
+		require.NoError(t, rdb.ConfigSet(t.Context(), "slowlog-log-slower-than", "10000000").Err())
+	}
+	sample := func(entries, roundTrips int) {
+		t.Helper()
+		hook.take()
+		s, err := m.Collect(t.Context())
+		require.NoError(t, err)
+		n, asked := hook.take()
+		got, known := s.Nodes[0].Slowlog.Get()
+		assert.True(t, known)
+		want, err := rdb.Do(t.Context(), "SLOWLOG", "GET", 16).Result()
+		require.NoError(t, err)
+		assert.Equal(t, parseSlowlog(want).Or(nil), got)
+		assert.Len(t, got, entries)
+		assert.Equal(t, roundTrips, n, asked)
+	}
+	log(5)
+	rdb.AddHook(hook)
+	_, err := m.Collect(t.Context()) // which has a PING, too
+	require.NoError(t, err)
+	sample(5, 1)
+	sample(5, 1)
+	log(2)
+	sample(7, 2)
+	log(2)
+	sample(9, 1)
+	log(1)
+	sample(10, 1)
+	sample(10, 1)
+	require.NoError(t, rdb.Do(t.Context(), "SLOWLOG", "RESET").Err())
+	sample(0, 1)
+	sample(0, 1)
+	log(40)
+	sample(16, 1)
+}
+
+// TestSwiftNodeHangs: a server that answered at once, and is asked on the caller's goroutine for that, may hang the next time:
+// a deadline and a cancelled context end the wait all the same, and it is sampled again afterwards.
+func TestSwiftNodeHangs(t *testing.T) {
+	t.Parallel()
+	srv := redistest.NewServer(t, redistest.ServerOptions{})
+	for _, read := range []time.Duration{100 * time.Millisecond, 30 * time.Second, -1} {
+		rdb := srv.Client(func(o *redis.Options) { o.ReadTimeout, o.MaxRetries = read, 3 })
+		m := newMonitor(t, rdb, Options{})
+		redistest.Poll(t, "it is swift", func() bool {
+			_, err := m.Collect(t.Context())
+			return err == nil && m.abilities[rdb.Options().Addr].isSwift()
+		})
+		srv.Pause()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		s, err := m.Collect(ctx)
+		cancel()
+		require.Error(t, err)
+		require.Len(t, s.Nodes, 1)
+		require.Error(t, s.Nodes[0].Err)
+		assert.Equal(t, rdb.Options().Addr, s.Nodes[0].Addr)
+		assert.Zero(t, s.Nodes[0].At)
+		srv.Resume()
+		redistest.Poll(t, "it is sampled again", func() bool {
+			s, err := m.Collect(t.Context())
+			return err == nil && s.Nodes[0].Memory.Used.Or(0) > 0
+		})
+	}
+}
+
+// TestHaste: what is asked in haste is asked once; the node is then asked as all others are, with the client's retries.
+func TestHaste(t *testing.T) {
+	t.Parallel()
+	srv := redistest.NewServer(t, redistest.ServerOptions{})
+	proxy := redistest.NewProxy(t, "tcp", srv.Addr())
+	rdb := srv.Client(func(o *redis.Options) { o.Network, o.Addr, o.MaxRetries = "tcp", proxy.Addr(), 3 })
+	m := newMonitor(t, rdb, Options{})
+	redistest.Poll(t, "it is swift", func() bool {
+		_, err := m.Collect(t.Context())
+		return err == nil && m.abilities[proxy.Addr()].isSwift()
+	})
+	proxy.CloseConnections()
+	_, err := m.Collect(t.Context())
+	require.NoError(t, err, "a connection that broke in the pool is not the server's state")
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -70,6 +71,8 @@ type Health struct {
 	probes map[string]*probe
 	states map[string]HealthCheck
 	keys   map[string]string // of the write probe, by node of a cluster
+	nodes  []target          // of a cluster, as they were found last
+	found  time.Time         // when that was
 }
 
 // HealthStatus is the outcome of a check, or of all.
@@ -117,7 +120,7 @@ func (m *Monitor) Health(opts HealthOptions) (*Health, error) {
 		}
 	}
 	h := &Health{
-		opts: opts, source: &source{rdb: m.rdb}, token: rand.Text(),
+		opts: opts, source: &source{rdb: m.rdb, forgets: true}, token: rand.Text(),
 		probes: map[string]*probe{}, states: map[string]HealthCheck{}, keys: map[string]string{},
 	}
 	if c, ok := m.rdb.(*redis.ClusterClient); ok {
@@ -130,7 +133,9 @@ func (m *Monitor) Health(opts HealthOptions) (*Health, error) {
 // Live answers 200 as long as the process answers at all. It never asks Redis: a restart of the service mends no Redis.
 func (h *Health) Live() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, http.StatusOK, map[string]HealthStatus{"status": StatusOK})
+		if reads(w, r) {
+			answer(w, r, http.StatusOK, map[string]HealthStatus{"status": StatusOK})
+		}
 	})
 }
 
@@ -141,6 +146,9 @@ func (h *Health) Live() http.Handler {
 // ask at the same time, or within Share, share it. The answer comes within Timeout.
 func (h *Health) Ready() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !reads(w, r) {
+			return
+		}
 		report := h.Check(r.Context())
 		status := http.StatusOK
 		if report.Status == StatusUnavailable {
@@ -150,12 +158,17 @@ func (h *Health) Ready() http.Handler {
 	})
 }
 
-func answer(w http.ResponseWriter, r *http.Request, status int, body any) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
+// reads refuses methods other than GET and HEAD, before anybody is asked.
+func reads(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return true
 	}
+	w.Header().Set("Allow", "GET, HEAD")
+	w.WriteHeader(http.StatusMethodNotAllowed)
+	return false
+}
+
+func answer(w http.ResponseWriter, r *http.Request, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
@@ -169,6 +182,7 @@ func answer(w http.ResponseWriter, r *http.Request, status int, body any) {
 type probe struct {
 	done   chan struct{}
 	result HealthCheck
+	closed bool      // the client of the node is: the node may have left
 	at     time.Time // when it was done
 }
 
@@ -178,7 +192,7 @@ func (h *Health) Check(ctx context.Context) HealthReport {
 	defer timer.Stop()
 	search, cancel := context.WithTimeout(ctx, h.opts.Timeout)
 	defer cancel()
-	targets, err := h.source.targets(search, h.opts.Timeout)
+	targets, err := h.targets(search)
 	report := HealthReport{Checks: map[string]HealthCheck{}}
 	if err != nil {
 		h.keep(&report, "cluster", HealthCheck{Reason: reasonOf(err), Error: err.Error()})
@@ -204,6 +218,9 @@ func (h *Health) Check(ctx context.Context) HealthReport {
 		}
 		select {
 		case <-p.done:
+			if p.closed && h.source.left(addr) {
+				continue // it is nothing to be ready for any more
+			}
 			h.keep(&report, addr, p.result)
 		default:
 			c := HealthCheck{Reason: ReasonTimeout, Error: "no answer within " + h.opts.Timeout.String()}
@@ -215,6 +232,7 @@ func (h *Health) Check(ctx context.Context) HealthReport {
 			h.keep(&report, addr, c)
 		}
 	}
+	h.forget(report.Checks)
 	report.Status = StatusOK
 	for _, c := range report.Checks {
 		switch {
@@ -228,6 +246,36 @@ func (h *Health) Check(ctx context.Context) HealthReport {
 		report.Status = StatusUnavailable
 	}
 	return report
+}
+
+// targets looks for the nodes of a cluster once for all who ask within Share, as it does for the nodes themselves.
+func (h *Health) targets(ctx context.Context) ([]target, error) {
+	_, cluster := h.source.rdb.(*redis.ClusterClient)
+	if cluster && h.opts.Share > 0 {
+		h.mu.Lock()
+		nodes, found := h.nodes, h.found
+		h.mu.Unlock()
+		if len(nodes) > 0 && time.Since(found) < h.opts.Share {
+			return nodes, nil
+		}
+	}
+	nodes, err := h.source.search(ctx, h.opts.Timeout, func(work func()) { go work() }) // ends within Timeout
+	if cluster && err == nil && !slices.ContainsFunc(nodes, func(t target) bool { return t.err != nil }) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.nodes, h.found = nodes, time.Now()
+	}
+	return nodes, err
+}
+
+// forget drops what is known of nodes that are no longer asked: addresses come and go where pods do.
+func (h *Health) forget(checks map[string]HealthCheck) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	gone := func(addr string) bool { _, ok := checks[addr]; return !ok }
+	maps.DeleteFunc(h.states, func(addr string, _ HealthCheck) bool { return gone(addr) })
+	maps.DeleteFunc(h.probes, func(addr string, _ *probe) bool { return gone(addr) })
+	maps.DeleteFunc(h.keys, func(addr string, _ string) bool { return gone(addr) })
 }
 
 func (h *Health) judge(r Reason) HealthStatus {
@@ -275,22 +323,22 @@ func (h *Health) look(ctx context.Context, t target) *probe {
 		defer close(p.done)
 		ctx, cancel := context.WithTimeout(ctx, h.opts.Timeout)
 		defer cancel()
-		p.result = h.ask(ctx, t)
+		p.result, p.closed = h.ask(ctx, t)
 		p.at = time.Now()
 	}()
 	return p
 }
 
 // ask is the round trip. A connection that broke in the pool is not Redis's state: it is asked once more on another.
-func (h *Health) ask(ctx context.Context, t target) HealthCheck {
-	c := h.askOnce(ctx, t)
-	if c.Reason == ReasonUnreachable && ctx.Err() == nil {
-		c = h.askOnce(ctx, t)
+func (h *Health) ask(ctx context.Context, t target) (c HealthCheck, closed bool) {
+	c, closed = h.askOnce(ctx, t)
+	if c.Reason == ReasonUnreachable && ctx.Err() == nil && !closed {
+		c, closed = h.askOnce(ctx, t)
 	}
-	return c
+	return c, closed
 }
 
-func (h *Health) askOnce(ctx context.Context, t target) HealthCheck {
+func (h *Health) askOnce(ctx context.Context, t target) (check HealthCheck, closed bool) {
 	client := bounded(t.client, h.opts.Timeout)
 	_, cluster := h.source.rdb.(*redis.ClusterClient)
 	ping := redis.NewStatusCmd(ctx, "ping")
@@ -318,20 +366,28 @@ func (h *Health) askOnce(ctx context.Context, t target) HealthCheck {
 	start := time.Now()
 	once.Exec(ctx, client, cmds) // go-redis would try LOADING and READONLY again, and hide them behind the time-out
 	took := time.Since(start)
-	check := verdict(ping, info, state)
-	if check.Reason == "" && view != nil && view.Err() == nil {
-		if key := h.findKey(t.addr, view.Val()); key != "" {
+	check = verdict(ping, info, state)
+	if check.Reason == "" && view != nil {
+		if key := h.findKey(t.addr, view); key != "" && !isReplica(info) {
 			write = writeProbe(ctx, key)
 			once.Exec(ctx, client, []redis.Cmder{write})
 		}
 	}
-	if check.Reason == "" && write != nil {
+	switch {
+	case check.Reason != "" || write == nil:
+	case cluster && isReplica(info): // since the last look; who reads from it does not write to it
+		h.noKey(t.addr)
+	default:
 		check = h.written(t.addr, write.Err())
 	}
 	if check.Reason != ReasonTimeout && check.Reason != ReasonUnreachable {
 		check.LatencyMS = float64(took.Microseconds()) / 1000
 	}
-	return check
+	return check, errors.Is(ping.Err(), redis.ErrClosed)
+}
+
+func isReplica(info *redis.StringCmd) bool {
+	return info.Err() == nil && parseInfo(info.Val())["role"] == "slave"
 }
 
 func writeProbe(ctx context.Context, key string) *redis.StatusCmd {
@@ -368,12 +424,16 @@ func (h *Health) written(addr string, err error) HealthCheck {
 	}
 	switch once.Code(err) {
 	case "MOVED", "ASK": // the slot has another master now: the next look finds another key
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(h.keys, addr)
+		h.noKey(addr)
 		return HealthCheck{}
 	}
 	return HealthCheck{Reason: reasonOf(err), Error: err.Error()}
+}
+
+func (h *Health) noKey(addr string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.keys, addr)
 }
 
 func (h *Health) key(addr string) string {
@@ -382,9 +442,22 @@ func (h *Health) key(addr string) string {
 	return h.keys[addr]
 }
 
-// findKey makes a key in a slot of the node; a master without slots has none.
-func (h *Health) findKey(addr, view string) string {
-	for _, n := range parseClusterNodes(view) {
+// findKey makes a key in a slot of the node; a master without slots has none. Behind a cluster client that Sentinels lead
+// there are no slots, and any key will do.
+func (h *Health) findKey(addr string, view *redis.StringCmd) string {
+	keep := func(key string) string {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.keys[addr] = key
+		return key
+	}
+	if err := view.Err(); err != nil {
+		if replied(err) && strings.Contains(err.Error(), "cluster support disabled") {
+			return keep(h.opts.Probe + ":" + h.token)
+		}
+		return ""
+	}
+	for _, n := range parseClusterNodes(view.Val()) {
 		if !n.is("myself") || n.is("slave") || len(n.slots) == 0 {
 			continue
 		}
@@ -392,10 +465,7 @@ func (h *Health) findKey(addr, view string) string {
 			key := h.opts.Probe + ":" + h.token + ":" + strconv.Itoa(i)
 			slot := keySlot(key)
 			if slices.ContainsFunc(n.slots, func(s [2]int) bool { return s[0] <= slot && slot <= s[1] }) {
-				h.mu.Lock()
-				defer h.mu.Unlock()
-				h.keys[addr] = key
-				return key
+				return keep(key)
 			}
 		}
 	}

@@ -361,3 +361,122 @@ func TestHealthOptions(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, redistest.Slot("probe:x:12"), keySlot("probe:x:12"))
 }
+
+// TestReadyForgetsShards: a shard that SetAddrs took out of its Ring is nothing to be ready for.
+func TestReadyForgetsShards(t *testing.T) {
+	t.Parallel()
+	a, b := redistest.NewServer(t, redistest.ServerOptions{}), redistest.NewServer(t, redistest.ServerOptions{})
+	ring := redis.NewRing(&redis.RingOptions{
+		Addrs: map[string]string{"a": a.Addr(), "b": b.Addr()}, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 30 * time.Second,
+	})
+	t.Cleanup(func() { _ = ring.Close() })
+	h := newHealth(t, ring, HealthOptions{Probe: "probe"})
+	report := h.Check(t.Context())
+	require.Equal(t, StatusOK, report.Status, "%+v", report)
+	require.Len(t, report.Checks, 2)
+	ring.SetAddrs(map[string]string{"a": a.Addr()})
+	for range 2 {
+		report = h.Check(t.Context())
+		require.Equal(t, StatusOK, report.Status, "%+v", report)
+		require.Len(t, report.Checks, 1)
+	}
+	assert.Len(t, h.probes, 1, "nothing is kept of what is gone")
+	assert.Len(t, h.states, 1)
+}
+
+// TestReadyForgetsReplicas: to a client that reads from replicas, one that has left the cluster is nothing to be ready for.
+func TestReadyForgetsReplicas(t *testing.T) {
+	t.Parallel()
+	c := redistest.NewCluster(t)
+	ctx := t.Context()
+	rdb := c.Client(func(o *redis.ClusterOptions) { o.RouteRandomly, o.DialerRetries, o.MaxRetries = true, 1, -1 })
+	h := newHealth(t, rdb, HealthOptions{Probe: "probe"})
+	redistest.Poll(t, "all nodes are asked", func() bool {
+		report := h.Check(ctx)
+		return len(report.Checks) == 6 && report.Status == StatusOK
+	})
+	gone := c.Nodes()[5]
+	id := gone.Client().Do(ctx, "CLUSTER", "MYID").Val()
+	gone.Kill()
+	for _, n := range c.Nodes()[:5] {
+		require.NoError(t, n.Client().Do(ctx, "CLUSTER", "FORGET", id).Err())
+	}
+	redistest.Poll(t, "ready without it", func() bool {
+		rdb.ReloadState(ctx)
+		report := h.Check(ctx)
+		return len(report.Checks) == 5 && report.Status == StatusOK
+	})
+}
+
+// TestReadyIsSharedInACluster: one look at the nodes, and one at which there are, serve all who ask within Share.
+func TestReadyIsSharedInACluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.SharedCluster(t)
+	rdb := c.Client()
+	h := newHealth(t, rdb, HealthOptions{Share: time.Hour, Probe: "probe"})
+	require.Equal(t, StatusOK, h.Check(t.Context()).Status)
+	hook := &trips{}
+	rdb.AddHook(hook)
+	rdb.OnNewNode(func(n *redis.Client) { n.AddHook(hook) })
+	require.NoError(t, rdb.ForEachShard(t.Context(), func(_ context.Context, n *redis.Client) error { n.AddHook(hook); return nil }))
+	hook.take()
+	for range 5 {
+		report := h.Check(t.Context())
+		assert.Equal(t, StatusOK, report.Status)
+		assert.Len(t, report.Checks, 3)
+	}
+	n, asked := hook.take()
+	assert.Zero(t, n, asked)
+}
+
+// TestReadyByFailoverClusterClient: a client that spreads reads over the servers behind Sentinels is no cluster's, and its
+// master is probed all the same.
+func TestReadyByFailoverClusterClient(t *testing.T) {
+	t.Parallel()
+	sents := redistest.NewSentinels(t, 0)
+	for _, random := range []bool{false, true} {
+		rdb := redis.NewFailoverClusterClient(&redis.FailoverOptions{
+			MasterName: redistest.MasterName, SentinelAddrs: sents.Addrs(), RouteRandomly: random, MaxRetries: -1,
+		})
+		t.Cleanup(func() { _ = rdb.Close() })
+		h := newHealth(t, rdb, HealthOptions{Probe: "probe"})
+		redistest.Poll(t, "ready", func() bool { return h.Check(t.Context()).Status == StatusOK })
+		master := sents.Master()
+		require.NoError(t, master.Client().ConfigSet(t.Context(), "min-replicas-to-write", "9").Err())
+		for range 2 {
+			report := h.Check(t.Context())
+			assert.Equal(t, StatusUnavailable, report.Status)
+			refused := 0
+			for addr, c := range report.Checks { // go-redis leaves out the host of an address of this machine
+				if strings.HasSuffix(master.Addr(), addr) && c.Reason == ReasonNoReplicas {
+					refused++
+				}
+			}
+			assert.Equal(t, 1, refused, "%+v", report)
+		}
+		require.NoError(t, master.Client().ConfigSet(t.Context(), "min-replicas-to-write", "0").Err())
+	}
+}
+
+// TestReadyMethods: HEAD is answered as GET is, without the body; another method asks nobody.
+func TestReadyMethods(t *testing.T) {
+	s := redistest.StandaloneServer(t)
+	rdb := s.Client()
+	hook := &trips{}
+	rdb.AddHook(hook)
+	h := newHealth(t, rdb, HealthOptions{})
+	for method, want := range map[string]int{http.MethodGet: 200, http.MethodHead: 200, http.MethodPost: 405} {
+		rec := httptest.NewRecorder()
+		h.Ready().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, "/ready", nil))
+		assert.Equal(t, want, rec.Code)
+		n, _ := hook.take()
+		if method == http.MethodPost {
+			assert.Zero(t, n)
+			assert.Equal(t, "GET, HEAD", rec.Header().Get("Allow"))
+			continue
+		}
+		assert.Positive(t, n)
+		assert.Equal(t, "no-store", rec.Header().Get("Cache-Control"))
+		assert.Equal(t, method == http.MethodGet, rec.Body.Len() > 0)
+	}
+}

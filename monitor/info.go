@@ -12,8 +12,21 @@ type fields map[string]string
 
 // parseInfo reads an INFO reply. Whatever it does not understand it leaves out: a proxy or a managed service may answer
 // with anything, and a line that cannot be read is a figure that is not known. A name that comes twice keeps its first text.
-func parseInfo(text string) fields {
-	f := make(fields, strings.Count(text, "\n")+1)
+func parseInfo(text string) fields { return readInfo(text).fields }
+
+// readInfo is parseInfo with the lines whose names are not known beforehand, in one pass: INFO of a busy server has hundreds
+// of them, in each sample.
+func readInfo(text string) *reading {
+	r := &reading{fields: make(fields, strings.Count(text, "\n")+1), size: len(text)}
+	if !r.read(text, false) { // rare enough to begin again, so that the usual line is looked up once
+		*r = reading{fields: make(fields, len(r.fields)), size: len(text)}
+		r.read(text, true)
+	}
+	return r
+}
+
+// read takes the lines in. Unless it is careful it gives up at a name that comes twice.
+func (r *reading) read(text string, careful bool) bool {
 	for len(text) > 0 {
 		line := text
 		if i := strings.IndexByte(text, '\n'); i >= 0 {
@@ -22,18 +35,35 @@ func parseInfo(text string) fields {
 			text = ""
 		}
 		line = strings.TrimSuffix(line, "\r")
-		if line == "" || line[0] == '#' {
+		if line == "" {
+			continue
+		}
+		if line[0] == '#' {
+			r.header(line)
 			continue
 		}
 		i := strings.IndexByte(line, ':')
 		if i <= 0 {
 			continue
 		}
-		if _, twice := f[line[:i]]; !twice {
-			f[line[:i]] = line[i+1:]
+		name, value := line[:i], line[i+1:]
+		if careful {
+			if _, twice := r.fields[name]; twice {
+				continue
+			}
+		}
+		before := len(r.fields)
+		r.fields[name] = value
+		if len(r.fields) == before {
+			return false
+		}
+		switch name[0] { // most names are none of these
+		case 'c', 'd', 'e', 'l':
+			r.line(name, value)
 		}
 	}
-	return f
+	r.finish()
+	return true
 }
 
 func (f fields) text(name string) Value[string] {
@@ -41,6 +71,12 @@ func (f fields) text(name string) Value[string] {
 		return Known(s)
 	}
 	return Value[string]{}
+}
+
+// own copies a text that outlives its INFO, all of which it would keep alive.
+func own(v Value[string]) Value[string] {
+	v.v = strings.Clone(v.v)
+	return v
 }
 
 func (f fields) int(name string) Value[int64] {
@@ -120,8 +156,7 @@ func durationOf(v Value[int64], unit time.Duration) Value[time.Duration] {
 	return Known(time.Duration(n) * unit)
 }
 
-// list is a line "a=1,b=2", as keyspace, commandstats and replicas have them. It is searched and not taken apart: a busy
-// server has hundreds of them in each sample.
+// list is a line "a=1,b=2", as keyspace and replicas have them.
 type list string
 
 func (l list) get(name string) (string, bool) {
@@ -157,28 +192,10 @@ func (l list) duration(name string, unit time.Duration) Value[time.Duration] {
 }
 
 // micros reads microseconds with decimals.
-func (l list) micros(name string) Value[time.Duration] {
-	s, ok := l.get(name)
-	if !ok {
-		return Value[time.Duration]{}
-	}
+func micros(s string) Value[time.Duration] {
 	n, ok := parseFloat(s).Get()
 	if !ok || n < 0 || n > 1e15 {
 		return Value[time.Duration]{}
 	}
 	return Known(time.Duration(n * float64(time.Microsecond)))
-}
-
-// hasSection tells whether the reply has the header, at the beginning of a line.
-func hasSection(text, name string) bool {
-	for rest := text; ; {
-		i := strings.Index(rest, "# "+name)
-		if i < 0 {
-			return false
-		}
-		if i == 0 || rest[i-1] == '\n' {
-			return true
-		}
-		rest = rest[i+1:]
-	}
 }

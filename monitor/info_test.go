@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func readInfo(t testing.TB) string {
+func infoText(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("testdata/info-7.0.15.txt")
 	require.NoError(t, err)
@@ -19,9 +19,9 @@ func readInfo(t testing.TB) string {
 
 // TestInfo: all sections of a real reply are read.
 func TestInfo(t *testing.T) {
-	raw := readInfo(t)
+	raw := infoText(t)
 	var n Node
-	n.fill(raw, parseInfo(raw), nil)
+	n.fill(readInfo(raw), nil)
 	assert.Equal(t, "7.0.15", n.Server.Version.Or(""))
 	assert.Equal(t, "redis", n.Server.Name.Or(""))
 	assert.Len(t, n.Server.RunID.Or(""), 40)
@@ -63,7 +63,7 @@ func TestInfoReplica(t *testing.T) {
 	replica := "# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_link_status:down\r\nmaster_last_io_seconds_ago:-1\r\n" +
 		"master_sync_in_progress:0\r\nslave_repl_offset:14\r\nmaster_link_down_since_seconds:7\r\nslave_read_only:1\r\nconnected_slaves:0\r\n"
 	var n Node
-	n.fill(replica, parseInfo(replica), nil)
+	n.fill(readInfo(replica), nil)
 	assert.Equal(t, "replica", n.Role)
 	assert.False(t, n.Replication.LinkUp.Or(true))
 	assert.Equal(t, 7*time.Second, n.Replication.LinkDown.Or(0))
@@ -75,7 +75,7 @@ func TestInfoReplica(t *testing.T) {
 	master := "role:master\r\nconnected_slaves:2\r\nslave0:ip=10.0.0.2,port=6380,state=online,offset=90,lag=1\r\nslave1:ip=::1,port=6381,state=wait_bgsave,offset=0,lag=-1\r\n" +
 		"master_repl_offset:100\r\n"
 	n = Node{}
-	n.fill(master, parseInfo(master), nil)
+	n.fill(readInfo(master), nil)
 	require.Len(t, n.Replication.Replicas, 2)
 	assert.Equal(t, Replica{Addr: "10.0.0.2:6380", State: "online", Offset: Known[int64](90), Behind: Known[int64](10), Lag: Known(time.Second)}, n.Replication.Replicas[0])
 	assert.Equal(t, "[::1]:6381", n.Replication.Replicas[1].Addr)
@@ -90,13 +90,18 @@ func TestInfoGarbage(t *testing.T) {
 		"rdb_last_save_time:99999999999999\r\nserver_time_usec:-1", "slave0:ip=a\r\nconnected_slaves:1\r\nrole:slave", "<html><body>502: Bad Gateway</body></html>",
 	} {
 		var n Node
-		n.fill(text, parseInfo(text), parseInfo(text))
+		n.fill(readInfo(text), parseInfo(text))
 		for m := range metrics {
 			if v, ok := n.Figure(m); ok && m != MetricUp && m != MetricKeys {
 				t.Errorf("%q: %s = %v", text, m, v)
 			}
 		}
 	}
+	twice := readInfo("# Keyspace\r\ndb1:keys=1\r\ndb01:keys=2\r\ndb+1:keys=3\r\ndb1:keys=4\r\ndb1234567890:keys=5\r\n" +
+		"cmdstat_get:calls=1\r\ncmdstat_get:calls=2\r\nlatency_percentiles_usec_get:p50=1\r\nlatency_percentiles_usec_nosuch:p50=1\r\nerrorstat_A:count=1\r\nerrorstat_A:count=2\r\n")
+	assert.Equal(t, []Database{{DB: 1, Keys: Known[int64](1)}}, twice.databases, "no database twice")
+	assert.Equal(t, []Command{{Name: "get", Calls: Known[int64](1), P50: Known(time.Microsecond)}}, twice.commands)
+	assert.Equal(t, map[string]int64{"A": 1}, twice.errors)
 	assert.Equal(t, fields{"a": "1"}, parseInfo("a:1\na:2"), "the first counts")
 	assert.Equal(t, fields{"a": "1", "b": "x:y"}, parseInfo("# A\r\na:1\r\n\r\nb:x:y\r\n"))
 }
@@ -115,7 +120,7 @@ func FuzzInfo(f *testing.F) {
 			}
 		}
 		n := Node{Addr: "a"}
-		n.fill(text, info, info)
+		n.fill(readInfo(text), info)
 		n.Sentinel.Masters = Known(sentinelMasters(info))
 		for m := range metrics {
 			v, ok := n.Figure(m)
@@ -146,7 +151,9 @@ func TestClusterNodes(t *testing.T) {
 	assert.True(t, nodes[1].is("fail"))
 	assert.Equal(t, "[::1]:30001", nodes[2].addr)
 	assert.Empty(t, nodes[3].slots)
-	assert.Equal(t, "e7d1eec", myself(view))
+	self := make([]Node, 1)
+	assert.Empty(t, newMonitor(t, offline(t), Options{}).identify(self, []string{view}), "a client of one server reaches that one")
+	assert.Equal(t, "e7d1eec", self[0].ID)
 }
 
 func FuzzClusterNodes(f *testing.F) {

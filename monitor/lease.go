@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -44,8 +45,8 @@ type Lease struct {
 // NewLease returns a lease of the key, which belongs to it alone. Take a ttl of at least three Intervals of the Monitor.
 // It does no I/O.
 func NewLease(rdb redis.UniversalClient, key string, ttl time.Duration) (*Lease, error) {
-	switch {
-	case rdb == nil:
+	switch v := reflect.ValueOf(rdb); {
+	case rdb == nil, v.Kind() == reflect.Pointer && v.IsNil():
 		return nil, errors.New("monitor: lease: the client is nil")
 	case key == "":
 		return nil, errors.New("monitor: lease: the key is empty")

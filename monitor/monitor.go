@@ -49,7 +49,6 @@ type Monitor struct {
 	history   []Snapshot
 	alerts    []Alert // of Run
 
-	late     sync.WaitGroup // of samples that were not waited for
 	checking sync.Mutex
 	check    *engine
 	running  bool
@@ -142,9 +141,15 @@ func (m *Monitor) Subscribe(fn func(Event)) (cancel func()) {
 // report tells of an error that is survived.
 func (m *Monitor) report(err error) {
 	m.opts.Logger.Error("monitor", slog.Any("error", err))
-	if m.opts.OnError != nil {
-		m.opts.OnError(err)
+	if m.opts.OnError == nil {
+		return
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			m.opts.Logger.Error("monitor: Options.OnError panicked", slog.Any("panic", p))
+		}
+	}()
+	m.opts.OnError(err)
 }
 
 func (m *Monitor) ability(addr string) *ability {

@@ -29,6 +29,7 @@ type target struct {
 type source struct {
 	rdb     redis.UniversalClient
 	masters bool // of a cluster, the masters only
+	forgets bool // of a cluster, what a search does not find is not asked for any more
 
 	mu      sync.Mutex
 	kept    []target
@@ -66,16 +67,21 @@ func usable(rdb redis.UniversalClient) error {
 	return nil
 }
 
-// targets returns the nodes sorted by address. It waits until ctx ends for a search, and answers with the nodes that it
-// knows where that does not succeed.
+// targets is search for who waits for all searches itself.
 func (s *source) targets(ctx context.Context, timeout time.Duration) ([]target, error) {
+	return s.search(ctx, timeout, s.wg.Go)
+}
+
+// search returns the nodes sorted by address. It waits until ctx ends for a search, and answers with the nodes that it
+// knows where that does not succeed. What it starts ends within the timeout.
+func (s *source) search(ctx context.Context, timeout time.Duration, start starter) ([]target, error) {
 	switch rdb := s.rdb.(type) {
 	case *redis.Client:
 		return []target{{addr: rdb.Options().Addr, client: rdb}}, nil
 	case *redis.Ring:
 		return s.ring(ctx, rdb), nil
 	case *redis.ClusterClient:
-		return s.cluster(ctx, rdb, timeout)
+		return s.cluster(ctx, rdb, timeout, start)
 	}
 	addr := "redis"
 	if c, ok := s.rdb.(interface{ Options() *redis.Options }); ok {
@@ -132,6 +138,25 @@ func (s *source) drop(addr string) {
 	s.kept = slices.DeleteFunc(slices.Clone(s.kept), func(t target) bool { return t.addr == addr })
 }
 
+// left tells whether the closed client of an address is that of a shard which SetAddrs took out of its Ring, or of a node
+// that go-redis has dropped, and then forgets it. Where the client itself is closed nothing has left.
+func (s *source) left(addr string) bool {
+	switch rdb := s.rdb.(type) {
+	case *redis.Ring:
+		if rdb.Len() == 0 {
+			return false
+		}
+	case *redis.ClusterClient:
+		if s.closed() {
+			return false
+		}
+	default:
+		return false
+	}
+	s.drop(addr)
+	return true
+}
+
 // closed tells whether the last search failed because the client itself is closed.
 func (s *source) closed() bool {
 	s.mu.Lock()
@@ -139,13 +164,13 @@ func (s *source) closed() bool {
 	return errors.Is(s.failed, redis.ErrClosed)
 }
 
-func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout time.Duration) ([]target, error) {
+func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout time.Duration, start starter) ([]target, error) {
 	s.mu.Lock()
 	done := s.running
 	if done == nil {
 		done = make(chan struct{})
 		s.running, s.began = done, time.Now()
-		s.wg.Go(func() {
+		start(func() {
 			defer close(done)
 			search, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 			defer cancel()
@@ -155,7 +180,7 @@ func (s *source) cluster(ctx context.Context, rdb *redis.ClusterClient, timeout 
 			s.running, s.failed = nil, err
 			switch {
 			case err != nil:
-			case s.masters: // one that is no master any more does not matter any more
+			case s.masters, s.forgets: // one that is no master any more does not matter any more
 				s.kept = found
 			default:
 				s.kept = merge(found, s.kept)
@@ -238,14 +263,17 @@ func sortTargets(ts []target) {
 	slices.SortFunc(ts, func(a, b target) int { return strings.Compare(a.addr, b.addr) })
 }
 
-// bounded returns a client whose reads end within the timeout, though the server hangs: go-redis does not look at a
-// context while it reads. It shares the pool of its original.
+// longRead is how long a client may read that is used as it is: what waits for it does so in a goroutine of its own.
+const longRead = 10 * time.Second
+
+// bounded returns a client whose reads end soon, though the server hangs: go-redis does not look at a context while it
+// reads. It shares the pool of its original, but not its hooks, which go-redis loses: usual clients are left as they are.
 func bounded(c asker, timeout time.Duration) asker {
 	client, ok := c.(*redis.Client)
 	if !ok {
 		return c
 	}
-	if read := client.Options().ReadTimeout; read > 0 && read <= timeout {
+	if read := client.Options().ReadTimeout; read > 0 && read <= max(timeout, longRead) {
 		return client
 	}
 	return client.WithTimeout(timeout)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +16,8 @@ import (
 //
 // Each Notifier of a Monitor is called from a goroutine of its own, never twice at once. ctx ends after 30 s. An error or a
 // panic has the same alerts told again, with what changed meanwhile, after 1 s at first and 5 min at last; an error with a
-// method RetryAfter() time.Duration chooses a longer pause itself.
+// method RetryAfter() time.Duration chooses a longer pause itself, up to 5 min. One that does not return though ctx has
+// ended is reported and waited for.
 type Notifier interface {
 	Notify(ctx context.Context, alerts []Alert) error
 }
@@ -62,6 +64,9 @@ func checkNotifier(n Notifier) error {
 			return errors.New("Log has no logger")
 		}
 	}
+	if v := reflect.ValueOf(n); v.Kind() == reflect.Pointer && v.IsNil() {
+		return fmt.Errorf("is a nil %T", n)
+	}
 	return nil
 }
 
@@ -74,8 +79,12 @@ const (
 	lastChance    = time.Second // for a notifier whose context has ended, to return
 )
 
-// errHangs is what is reported of a notifier that does not mind its context.
-var errHangs = errors.New("does not return though its context has ended")
+var (
+	// errHangs is what is reported of a notifier that does not mind its context.
+	errHangs = errors.New("does not return though its context has ended")
+	// errGone is what is reported of one that ended its goroutine, as FailNow of a test does.
+	errGone = errors.New("ended its goroutine")
+)
 
 // worker is the queue of one notifier.
 type worker struct {
@@ -210,17 +219,26 @@ func (w *worker) deliver(ctx context.Context, batch []Alert) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
+		err := errGone
 		defer func() {
 			if p := recover(); p != nil {
-				done <- fmt.Errorf("panicked: %v", p)
+				err = fmt.Errorf("panicked: %v", p)
 			}
+			done <- err
 		}()
-		done <- w.notifier.Notify(call, slices.Clone(batch))
+		err = w.notifier.Notify(call, slices.Clone(batch))
 	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
+	overdue := time.NewTimer(notifyTimeout + lastChance)
+	defer overdue.Stop()
+	for waits := true; waits; {
+		select {
+		case err := <-done:
+			return err
+		case <-overdue.C:
+			w.report(fmt.Errorf("monitor: notifier %s: %w", w, errHangs))
+		case <-ctx.Done():
+			waits = false
+		}
 	}
 	timer := time.NewTimer(lastChance)
 	defer timer.Stop()

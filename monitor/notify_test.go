@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -309,4 +310,49 @@ level=WARN msg="redis alert firing" rule=b node=n severity=warning value=0 thres
 level=INFO msg="redis alert firing" rule=c node=n severity=info value=0 threshold=0 message="" since=2025-03-01T00:00:00.000Z
 level=INFO msg="redis alert resolved" rule=d node=n severity=critical value=0 threshold=0 message="" since=2025-03-01T00:00:00.000Z
 `, text.String())
+}
+
+// TestHungIsReported: a notifier that does not mind its context is told of, once, while it hangs.
+func TestHungIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary()
+		release := make(chan struct{})
+		w := newWorker(NotifierFunc(func(context.Context, []Alert) error { <-release; return nil }), d.report)
+		end := w.start(t)
+		w.add(firing("r", "a"))
+		time.Sleep(time.Hour)
+		assert.Equal(t, []string{"monitor: notifier monitor.NotifierFunc: does not return though its context has ended"}, d.reported())
+		close(release)
+		end()
+	})
+}
+
+// TestGoexit: a notifier that ends its goroutine, as FailNow of a test does, is one that failed.
+func TestGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary()
+		w := newWorker(NotifierFunc(func(_ context.Context, alerts []Alert) error {
+			d.call(alerts)
+			if len(d.told()) == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		}), d.report)
+		end := w.start(t)
+		w.add(firing("r", "a"))
+		time.Sleep(time.Minute)
+		end()
+		assert.Equal(t, []string{"0s: r/a firing", "1s: r/a firing"}, d.told())
+		require.Len(t, d.reported(), 1)
+	})
+}
+
+type nilNotifier struct{ s []string }
+
+func (n *nilNotifier) Notify(context.Context, []Alert) error { n.s = append(n.s, ""); return nil }
+
+// TestNilNotifier: a nil pointer in an interface is refused, as nil is.
+func TestNilNotifier(t *testing.T) {
+	_, err := New(offline(t), Options{Notifiers: []Notifier{(*nilNotifier)(nil)}})
+	require.ErrorContains(t, err, "Options.Notifiers[0]")
 }

@@ -49,6 +49,35 @@ type ability struct {
 	config   map[string]string
 	configAt time.Time
 	rates    []sample // for Rates: a few, at least a quarter of an Interval apart
+	ping     Latency  // the last round trip that was timed
+	swift    bool     // it answered at once the last time
+	slow     []SlowEntry
+	slowNews bool // there was something new in it the last time, or nothing is known of it
+}
+
+func (a *ability) isSwift() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.swift
+}
+
+// took notes how long the node was asked for.
+func (a *ability) took(d time.Duration, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.swift = err == nil && d < swift
+}
+
+func (a *ability) lastPing() Latency {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ping
+}
+
+func (a *ability) pinged(l Latency) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ping = l
 }
 
 func (a *ability) may(command string) bool {
@@ -80,7 +109,40 @@ func (a *ability) restarted(runID string) {
 		return
 	}
 	if a.runID != "" {
-		a.refused, a.config, a.configAt = nil, nil, time.Time{}
+		a.refused, a.config, a.configAt, a.slow, a.ping = nil, nil, time.Time{}, nil, Latency{}
 	}
 	a.runID = runID
+}
+
+// slowEntries is how many entries of the slow log to ask for: a log without news is not read again and again.
+func (a *ability) slowEntries() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.slow) > 0 && !a.slowNews {
+		return 1
+	}
+	return slowlogLength
+}
+
+// slowlog takes in a reply to so many asked for, and returns the log as far as that is known with it, and whether it is.
+func (a *ability) slowlog(log []SlowEntry, asked int) (kept []SlowEntry, whole bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	same := len(log) > 0 && len(a.slow) > 0 && log[0].ID == a.slow[0].ID && log[0].At.Equal(a.slow[0].At) && log[0].Duration == a.slow[0].Duration
+	if same {
+		a.slowNews = false
+		return a.slow, true
+	}
+	if asked > 1 || len(log) == 0 {
+		a.slow, a.slowNews = log, true
+		return log, true
+	}
+	return nil, false
+}
+
+func (a *ability) keepSlowlog(log []SlowEntry) []SlowEntry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.slow, a.slowNews = log, true
+	return log
 }

@@ -110,7 +110,7 @@ func defaultRules(interval time.Duration, history int) []Rule {
 	rules := DefaultRules()
 	for i := range rules {
 		r := &rules[i]
-		longest := time.Duration(history) * interval
+		longest := span(interval, history)
 		switch metrics[r.Metric].kind {
 		case timing:
 			r.MinSamples = min(r.MinSamples, int64(history))
@@ -120,6 +120,14 @@ func defaultRules(interval time.Duration, history int) []Rule {
 		}
 	}
 	return rules
+}
+
+// span is the time that a history covers; the longest of all are more than a Duration holds.
+func span(interval time.Duration, history int) time.Duration {
+	if interval > math.MaxInt64/time.Duration(history) {
+		return math.MaxInt64
+	}
+	return time.Duration(history) * interval
 }
 
 // completed fills in what is left at zero.
@@ -166,8 +174,8 @@ func (r Rule) check(interval time.Duration, history int) error {
 		return bad("Window", "%v is negative", r.Window)
 	case m.kind == gauge && r.Window != 0:
 		return bad("Window", "%s is a figure of the moment; use For", r.Metric)
-	case m.kind != gauge && r.Window > time.Duration(history)*interval:
-		return bad("Window", "%v is longer than History (%d samples, %v)", r.Window, history, time.Duration(history)*interval)
+	case m.kind != gauge && r.Window > span(interval, history):
+		return bad("Window", "%v is longer than History (%d samples, %v)", r.Window, history, span(interval, history))
 	}
 	// A rule that can never hold, or never be well again, is a slip: 85 for 0.85, say.
 	lowest, highest := 0.0, math.Inf(1)

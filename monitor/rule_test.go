@@ -270,3 +270,12 @@ func TestFragmentationFloor(t *testing.T) {
 	_, ok = rule.figure(&Node{}, nil)
 	assert.False(t, ok)
 }
+
+// TestLongestHistory: the longest Interval and History together are more time than a Duration holds.
+func TestLongestHistory(t *testing.T) {
+	m, err := New(offline(t), Options{Interval: longestInterval, History: longestHistory})
+	require.NoError(t, err)
+	for _, r := range m.Rules() {
+		assert.GreaterOrEqual(t, r.Window, time.Duration(0), r.Name)
+	}
+}

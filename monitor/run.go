@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -57,7 +58,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 		delivering.Go(func() { w.run(deliveries, stop) })
 	}
 
-	m.loop(ctx, func(alerts []Alert) {
+	var late sync.WaitGroup // this Run's own: others may be in Collect at any time
+	m.loop(ctx, &late, func(alerts []Alert) {
 		for _, w := range workers {
 			w.add(alerts...)
 		}
@@ -67,19 +69,18 @@ func (m *Monitor) Run(ctx context.Context) error {
 	timer := time.AfterFunc(flushTime, give)
 	delivering.Wait()
 	timer.Stop()
-	m.source.wg.Wait()
-	m.late.Wait()
+	late.Wait()
 	return nil
 }
 
-func (m *Monitor) loop(ctx context.Context, notify func([]Alert)) {
+func (m *Monitor) loop(ctx context.Context, late *sync.WaitGroup, notify func([]Alert)) {
 	e := newEngine(m.opts.Rules, m.opts.History)
-	lead := leadership{ask: m.opts.Leader, timeout: m.opts.Timeout, late: &m.late, report: m.report}
+	lead := leadership{ask: m.opts.Leader, timeout: m.opts.Timeout, late: late, report: m.report}
 	ticker := time.NewTicker(m.opts.Interval)
 	defer ticker.Stop()
 	said := ""
 	for {
-		snapshot, err := m.Collect(ctx)
+		snapshot, err := m.collect(ctx, late.Go)
 		if ctx.Err() != nil {
 			return
 		}
@@ -115,26 +116,56 @@ func (m *Monitor) judge(ctx context.Context, e *engine, s *Snapshot, lead *leade
 	m.alerts = e.alerts()
 	m.mu.Unlock()
 
-	var resolved []Alert
 	for _, event := range events {
-		if event.Kind == EventResolved {
-			resolved = append(resolved, *event.Alert)
+		switch event.Kind {
+		case EventResolved:
+			if len(m.opts.Notifiers) > 0 {
+				lead.owe(*event.Alert)
+			}
+		case EventFired:
+			lead.settled(event.Alert.key())
 		}
 		m.subs.tell(event, m.report)
 	}
 	if len(m.opts.Notifiers) == 0 || !lead.leads(ctx) {
 		return // what fires stays to be told, by whoever leads next
 	}
-	notify(append(resolved, e.due(s.At)...))
+	notify(append(lead.owed(s.At, m.memory()), e.due(s.At)...))
 }
 
-// slim leaves of a snapshot the figures that a chart draws: an hour of raw INFO would be megabytes.
+// memory is how long what resolved is told of by who only leads since: longer than a lease that nobody renews.
+func (m *Monitor) memory() time.Duration { return max(resolvedMemory, 10*m.opts.Interval) }
+
+const (
+	resolvedMemory = 10 * time.Minute
+	resolvedLength = 4 * queueLength
+)
+
+// slim leaves of a snapshot the figures that a chart draws: an hour of raw INFO would be megabytes. Its strings are copied:
+// each is a part of INFO, and would keep all of it alive.
 func slim(s Snapshot) Snapshot {
 	nodes := slices.Clone(s.Nodes)
 	for i := range nodes {
 		n := &nodes[i]
 		n.Info, n.Commands, n.Slowlog, n.Config, n.Stats.Errors = nil, Value[[]Command]{}, Value[[]SlowEntry]{}, nil, nil
 		n.Latency.Events = Value[[]LatencyEvent]{}
+		for _, text := range []*Value[string]{
+			&n.Server.Name, &n.Server.Version, &n.Server.Mode, &n.Server.OS, &n.Server.RunID, &n.Server.ConfigFile, &n.Memory.Policy, &n.Memory.Allocator,
+			&n.Replication.Role, &n.Replication.ReplID, &n.Replication.ReplID2, &n.Replication.MasterHost, &n.Cluster.State,
+		} {
+			*text = own(*text)
+		}
+		n.Role = strings.Clone(n.Role)
+		n.Replication.Replicas = slices.Clone(n.Replication.Replicas)
+		for i := range n.Replication.Replicas {
+			r := &n.Replication.Replicas[i]
+			r.State = strings.Clone(r.State)
+		}
+		n.Sentinel.Masters.v = slices.Clone(n.Sentinel.Masters.v)
+		for i := range n.Sentinel.Masters.v {
+			m := &n.Sentinel.Masters.v[i]
+			m.Name, m.Addr, m.Status = strings.Clone(m.Name), strings.Clone(m.Addr), strings.Clone(m.Status)
+		}
 	}
 	return Snapshot{At: s.At, Nodes: nodes}
 }
@@ -146,9 +177,34 @@ type leadership struct {
 	late    *sync.WaitGroup
 	report  func(error)
 
+	// What resolved and was not told yet. A leader may have died after it told that an alert fires, and before it could tell
+	// that it does not: its successor does. Only judge looks at it.
+	resolved []Alert
+
 	mu      sync.Mutex
 	answer  bool
 	waiting chan struct{}
+	hangs   chan struct{} // the waiting that lasted longer than the timeout: nobody waits for it again
+}
+
+func (l *leadership) owe(a Alert) {
+	l.settled(a.key())
+	l.resolved = append(l.resolved, a)
+	if n := len(l.resolved) - resolvedLength; n > 0 {
+		l.resolved = slices.Delete(l.resolved, 0, n)
+	}
+}
+
+// settled forgets an alert that fires again.
+func (l *leadership) settled(key alertKey) {
+	l.resolved = slices.DeleteFunc(l.resolved, func(a Alert) bool { return a.key() == key })
+}
+
+// owed returns what is not too old, and forgets all.
+func (l *leadership) owed(now time.Time, memory time.Duration) []Alert {
+	out := slices.DeleteFunc(l.resolved, func(a Alert) bool { return now.Sub(a.ResolvedAt) > memory })
+	l.resolved = nil
+	return out
 }
 
 func (l *leadership) leads(ctx context.Context) bool {
@@ -176,16 +232,25 @@ func (l *leadership) leads(ctx context.Context) bool {
 			}
 		})
 	}
+	if done == l.hangs {
+		defer l.mu.Unlock()
+		return l.answer
+	}
 	l.mu.Unlock()
 	timer := time.NewTimer(l.timeout)
 	defer timer.Stop()
+	hangs := false
 	select {
 	case <-done:
 	case <-timer.C:
+		hangs = true
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if hangs {
+		l.hangs = done
+	}
 	return l.answer
 }
 

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -287,6 +290,7 @@ func TestRulesOnARealServer(t *testing.T) {
 		proxy := redistest.NewProxy(t, "tcp", s.Addr())
 		proxy.Delay(20 * time.Millisecond)
 		m := newMonitor(t, s.Client(func(o *redis.Options) { o.Network, o.Addr = "tcp", proxy.Addr() }), Options{})
+		m.opts.Interval = time.Nanosecond // each sample is to have a PING of its own
 		for range 9 {
 			assert.NotContains(t, check(t, m), "HighLatency", "too few round trips to tell")
 		}
@@ -531,4 +535,166 @@ func TestWatchSentinel(t *testing.T) {
 	require.Error(t, WatchSentinel(t.Context(), []*redis.SentinelClient{nil}, SentinelOptions{}, fn))
 	require.Error(t, WatchSentinel(t.Context(), clients, SentinelOptions{Interval: -1}, fn))
 	require.Error(t, WatchSentinel(t.Context(), clients, SentinelOptions{}, nil))
+}
+
+// TestOnErrorPanics: it is called from goroutines of the Monitor, which it must not end.
+func TestOnErrorPanics(t *testing.T) {
+	m := newMonitor(t, offline(t), Options{OnError: func(error) { panic("oops") }})
+	assert.NotPanics(t, func() { m.report(errors.New("x")) })
+}
+
+// TestCollectWhileRunEnds: Run waits for its own samples, and for nobody else's.
+func TestCollectWhileRunEnds(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.NewServer(t, redistest.ServerOptions{}).Client()
+	m := newMonitor(t, rdb, Options{Interval: time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = m.Collect(ctx)
+			}
+		})
+	}
+	for range 30 {
+		running, stop := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		before := len(m.History())
+		go func() { done <- m.Run(running) }()
+		redistest.Poll(t, "a sample", func() bool { return len(m.History()) > before })
+		stop()
+		require.NoError(t, <-done)
+	}
+	cancel()
+	wg.Wait()
+}
+
+// TestResolvedWhileNobodyLeads: what resolves between the death of one leader and the rise of the next is told by the next,
+// or a receiver would show it firing for ever.
+func TestResolvedWhileNobodyLeads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMonitor(t, offline(t), Options{Rules: []Rule{{Name: "blocked", Metric: MetricBlockedClients, Threshold: 10}}, Notifiers: []Notifier{NotifierFunc(func(context.Context, []Alert) error { return nil })}})
+		e := newEngine(m.opts.Rules, m.opts.History)
+		leads := false
+		lead := &leadership{timeout: time.Second, late: &sync.WaitGroup{}, report: m.report, ask: func(context.Context) bool { return leads }}
+		var told []string
+		step := func(clients int64, passes time.Duration) {
+			time.Sleep(passes)
+			m.judge(t.Context(), e, blocked(time.Now(), clients), lead, func(alerts []Alert) {
+				for _, a := range alerts {
+					told = append(told, string(a.State))
+				}
+			})
+		}
+		step(20, 0)
+		step(0, time.Minute) // the leader that told of it has died
+		leads = true
+		step(0, time.Minute)
+		assert.Equal(t, []string{"resolved"}, told)
+		step(0, time.Minute)
+		assert.Equal(t, []string{"resolved"}, told, "once")
+
+		leads, told = false, nil
+		step(20, time.Minute)
+		step(0, time.Minute)
+		step(20, time.Minute)
+		leads = true
+		step(20, time.Minute)
+		assert.Equal(t, []string{"firing"}, told, "what fires again has not resolved")
+
+		leads, told = false, nil
+		step(0, time.Minute)
+		step(0, 24*time.Hour)
+		leads = true
+		step(0, time.Minute)
+		assert.Empty(t, told, "of what resolved yesterday the leader of yesterday told")
+	})
+}
+
+// TestNothingIsKeptOfNodesThatLeft: addresses come and go where pods do.
+func TestNothingIsKeptOfNodesThatLeft(t *testing.T) {
+	t.Parallel()
+	a, b := redistest.NewServer(t, redistest.ServerOptions{}), redistest.NewServer(t, redistest.ServerOptions{})
+	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": a.Addr(), "b": b.Addr()}, MaxRetries: -1, ReadTimeout: 30 * time.Second})
+	t.Cleanup(func() { _ = ring.Close() })
+	m := newMonitor(t, ring, Options{})
+	_, err := m.Collect(t.Context())
+	require.NoError(t, err)
+	require.Len(t, m.abilities, 2)
+	ring.SetAddrs(map[string]string{"a": a.Addr()})
+	_, err = m.Collect(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, m.abilities, 1)
+}
+
+// TestHistoryLetsGoOfINFO: a string that is part of INFO keeps all of it alive, which for a busy server is 100 kB a sample.
+func TestHistoryLetsGoOfINFO(t *testing.T) {
+	sents := redistest.NewSentinels(t, 0)
+	m := newMonitor(t, sents.Master().Client(), Options{Sentinels: []*redis.SentinelClient{
+		redis.NewSentinelClient(&redis.Options{Addr: sents.Addrs()[0]}),
+	}})
+	t.Cleanup(func() { _ = m.opts.Sentinels[0].Close() })
+	e := newEngine(m.opts.Rules, 20)
+	var raw []string
+	for range 3 {
+		s, err := m.Collect(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, s.Err())
+		for _, n := range s.Nodes {
+			for _, text := range n.Info {
+				raw = append(raw, text)
+			}
+		}
+		m.judge(t.Context(), e, &s, &leadership{}, func([]Alert) {})
+	}
+	inside := func(text string) bool {
+		at := uintptr(unsafe.Pointer(unsafe.StringData(text)))
+		return text != "" && slices.ContainsFunc(raw, func(r string) bool {
+			from := uintptr(unsafe.Pointer(unsafe.StringData(r)))
+			return r != "" && from <= at && at < from+uintptr(len(r))
+		})
+	}
+	h := m.History()
+	require.True(t, holds(reflect.ValueOf(h[len(h)-1]), inside), "the newest is whole")
+	assert.False(t, holds(reflect.ValueOf(h[:len(h)-1]), inside))
+	for _, t2 := range e.tracks {
+		assert.False(t, holds(reflect.ValueOf(*t2), inside))
+	}
+	for _, a := range m.abilities {
+		assert.False(t, holds(reflect.ValueOf(a.rates), inside))
+	}
+}
+
+// holds tells whether a string for which is holds is anywhere in v.
+func holds(v reflect.Value, is func(string) bool) bool {
+	switch v.Kind() {
+	case reflect.String:
+		return is(v.String())
+	case reflect.Pointer, reflect.Interface:
+		return !v.IsNil() && holds(v.Elem(), is)
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if holds(v.Index(i), is) {
+				return true
+			}
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return false
+		}
+		for i := range v.NumField() {
+			if holds(v.Field(i), is) {
+				return true
+			}
+		}
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			if holds(it.Key(), is) || holds(it.Value(), is) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -1,9 +1,7 @@
 package monitor
 
 import (
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -172,8 +170,10 @@ type SlowEntry struct {
 
 // Latency is the time of a round trip, and what the server's own latency monitor saw (it is off by default).
 type Latency struct {
-	RoundTrip Value[time.Duration]  `json:"round_trip_ns"` // of one PING
+	RoundTrip Value[time.Duration]  `json:"round_trip_ns"` // of one PING, at most half an Interval before the sample
 	Events    Value[[]LatencyEvent] `json:"events"`
+
+	at time.Time // of the PING, so that none is counted twice
 }
 
 // LatencyEvent is the last spike of one kind, as LATENCY LATEST tells it.
@@ -200,7 +200,7 @@ type Cluster struct {
 func parseServer(f fields) Server {
 	s := Server{
 		Name: f.text("server_name"), Version: f.text("redis_version"), Mode: f.text("redis_mode"), OS: f.text("os"),
-		RunID: f.text("run_id"), ProcessID: f.count("process_id"), Port: f.count("tcp_port"),
+		RunID: own(f.text("run_id")), ProcessID: f.count("process_id"), Port: f.count("tcp_port"),
 		Uptime: f.duration("uptime_in_seconds", time.Second), ConfigFile: f.text("config_file"),
 	}
 	if v, ok := f.text("valkey_version").Get(); ok { // redis_version is then only what it is compatible with
@@ -307,50 +307,6 @@ func parseCPU(f fields) CPU {
 		System: f.float("used_cpu_sys"), User: f.float("used_cpu_user"),
 		SystemChildren: f.float("used_cpu_sys_children"), UserChildren: f.float("used_cpu_user_children"),
 	}
-}
-
-// parseLines reads the sections whose lines have names of their own: keyspace, commands and errors.
-func parseLines(f fields) (databases []Database, commands []Command, errs map[string]int64) {
-	for name, text := range f {
-		switch name[0] { // most names are none of these, and this runs over all of them
-		case 'c':
-			command, ok := strings.CutPrefix(name, "cmdstat_")
-			if !ok {
-				continue
-			}
-			part, latency := list(text), list(f["latency_percentiles_usec_"+command])
-			commands = append(commands, Command{
-				Name: command, Calls: part.count("calls"), Time: part.duration("usec", time.Microsecond),
-				Rejected: part.count("rejected_calls"), Failed: part.count("failed_calls"),
-				P50: latency.micros("p50"), P99: latency.micros("p99"), P999: latency.micros("p99.9"),
-			})
-		case 'e':
-			code, ok := strings.CutPrefix(name, "errorstat_")
-			if !ok {
-				continue
-			}
-			if n, ok := list(text).count("count").Get(); ok {
-				if errs == nil {
-					errs = map[string]int64{}
-				}
-				errs[code] = n
-			}
-		case 'd':
-			db, err := strconv.Atoi(strings.TrimPrefix(name, "db"))
-			if err != nil || db < 0 {
-				continue
-			}
-			part := list(text)
-			one := Database{DB: db, Keys: part.count("keys"), Expires: part.count("expires")}
-			if ttl := part.duration("avg_ttl", time.Millisecond); ttl.v > 0 { // 0: none was looked at yet
-				one.AvgTTL = ttl
-			}
-			databases = append(databases, one)
-		}
-	}
-	slices.SortFunc(databases, func(a, b Database) int { return a.DB - b.DB })
-	slices.SortFunc(commands, func(a, b Command) int { return strings.Compare(a.Name, b.Name) })
-	return databases, commands, errs
 }
 
 func parseCluster(info, cluster fields) Cluster {

@@ -56,31 +56,28 @@ func sentinelAddr(c *redis.SentinelClient, i int) string {
 
 type processor func(ctx context.Context, cmd redis.Cmder) error
 
-// sentinel samples a Sentinel: PING, INFO, and SENTINEL CKQUORUM for each of its masters at once.
-func (m *Monitor) sentinel(ctx context.Context, c *redis.SentinelClient, i int) Node {
-	n := Node{Addr: sentinelAddr(c, i), Role: "sentinel"}
+// sentinel samples a Sentinel: PING, INFO, and SENTINEL CKQUORUM for each of its masters.
+func (m *Monitor) sentinel(ctx context.Context, c *redis.SentinelClient, i int, n *Node) {
+	n.Addr, n.Role = sentinelAddr(c, i), "sentinel"
 	start := time.Now()
-	if err := c.Ping(ctx).Err(); err != nil {
-		n.Err = err
-		return n
+	if n.Err = c.Ping(ctx).Err(); n.Err != nil {
+		return
 	}
-	n.Latency.RoundTrip = Known(time.Since(start))
+	took := time.Since(start)
 	cmd := redis.NewStringCmd(ctx, "INFO")
-	if err := c.Process(ctx, cmd); err != nil {
-		n.Err = err
-		return n
+	if n.Err = c.Process(ctx, cmd); n.Err != nil {
+		return
 	}
-	info := parseInfo(cmd.Val())
-	if len(info) == 0 {
+	info := readInfo(cmd.Val())
+	if len(info.fields) == 0 {
 		n.Err = errGarbage
-		return n
+		return
 	}
 	n.At = time.Now()
-	n.fill(cmd.Val(), info, nil)
-	n.Role = "sentinel"
-	m.quorum(ctx, c.Process, &n)
-	m.rates(m.ability(n.Addr), &n)
-	return n
+	n.fill(info, nil)
+	n.Role, n.Latency = "sentinel", Latency{RoundTrip: Known(took), at: start}
+	m.quorum(ctx, c.Process, n)
+	m.rates(m.ability(n.Addr), n)
 }
 
 // quorum fills in the masters of a Sentinel.
@@ -90,10 +87,16 @@ func (m *Monitor) quorum(ctx context.Context, process processor, n *Node) {
 	n.Sentinel.Masters = Known(masters)
 }
 
+// quorumsAtOnce is how many masters a Sentinel is asked for at the same time: each question takes a connection.
+const quorumsAtOnce = 8
+
 func askQuorum(ctx context.Context, process processor, masters []SentinelMaster) {
 	var wg sync.WaitGroup
+	places := make(chan struct{}, quorumsAtOnce)
 	for i := range masters {
+		places <- struct{}{}
 		wg.Go(func() {
+			defer func() { <-places }()
 			one := &masters[i]
 			cmd := redis.NewStringCmd(ctx, "SENTINEL", "CKQUORUM", one.Name)
 			switch err := process(ctx, cmd); {

@@ -133,21 +133,21 @@ func (n *Node) UnmarshalJSON(text []byte) error {
 
 func joinAddr(host, port string) string { return net.JoinHostPort(host, port) }
 
-// fill reads all sections that INFO holds.
-func (n *Node) fill(raw string, info, cluster fields) {
-	n.Info = info
-	n.Server, n.Clients, n.Memory, n.Stats = parseServer(info), parseClients(info), parseMemory(info), parseStats(info)
-	n.Replication, n.Persistence, n.CPU = parseReplication(info), parsePersistence(info), parseCPU(info)
-	n.Cluster = parseCluster(info, cluster)
-	databases, commands, errs := parseLines(info)
+// fill takes in an INFO, and a CLUSTER INFO.
+func (n *Node) fill(info *reading, cluster fields) {
+	f := info.fields
+	n.Info = f
+	n.Server, n.Clients, n.Memory, n.Stats = parseServer(f), parseClients(f), parseMemory(f), parseStats(f)
+	n.Replication, n.Persistence, n.CPU = parseReplication(f), parsePersistence(f), parseCPU(f)
+	n.Cluster = parseCluster(f, cluster)
 	// A server without keys has the section, and no line in it; one that does not report keys has no section.
-	if len(databases) > 0 || hasSection(raw, "Keyspace") {
-		n.Keyspace = Known(databases)
+	if len(info.databases) > 0 || info.hasKeyspace {
+		n.Keyspace = Known(info.databases)
 	}
-	if len(commands) > 0 || hasSection(raw, "Commandstats") {
-		n.Commands = Known(commands)
+	if len(info.commands) > 0 || info.hasCommands {
+		n.Commands = Known(info.commands)
 	}
-	n.Stats.Errors = errs
+	n.Stats.Errors = info.errors
 	n.Role = n.Replication.Role.Or("")
 	if n.Server.Mode.v == "sentinel" {
 		n.Role = "sentinel"

@@ -36,9 +36,9 @@ func TestValue(t *testing.T) {
 
 // TestSnapshotJSON: a snapshot survives JSON, errors as texts.
 func TestSnapshotJSON(t *testing.T) {
-	raw := readInfo(t)
+	raw := infoText(t)
 	n := Node{Addr: "127.0.0.1:6379", At: time.Unix(1700000000, 5).UTC()}
-	n.fill(raw, parseInfo(raw), nil)
+	n.fill(readInfo(raw), nil)
 	s := Snapshot{At: n.At, Nodes: []Node{n, {Addr: "other", Err: errors.New("connection refused")}}}
 	text, err := json.Marshal(s)
 	require.NoError(t, err)

@@ -20,12 +20,20 @@ import (
 
 // WebhookOptions of Webhook. The zero value is fine.
 type WebhookOptions struct {
-	Header   http.Header       // sent along, such as Authorization; never printed
+	Header   http.Header       `json:"-"` // sent along, such as Authorization; never printed, by fmt, slog or encoding/json
 	Client   *http.Client      // defaults to one of its own; redirects are not followed in any case
 	Receiver string            // defaults to "larder"
 	Labels   map[string]string // added to each alert's, such as the name of the service
 	Source   string            // URL that the alerts link to; may be empty
 }
+
+// String and GoString keep the headers out of whatever prints WebhookOptions.
+func (o WebhookOptions) String() string {
+	return fmt.Sprintf("monitor.WebhookOptions{Header: %d, Receiver: %q, Labels: %q, Source: %q}", len(o.Header), o.Receiver, o.Labels, o.Source)
+}
+
+// GoString is String.
+func (o WebhookOptions) GoString() string { return o.String() }
 
 // Webhook returns a Notifier that POSTs alerts in the format of Alertmanager's webhooks, version 4, so that what receives
 // those receives these. The labels are alertname, instance, severity and yours. It wants an answer of 2xx; a Retry-After
@@ -183,10 +191,19 @@ func (p *poster) post(ctx context.Context, body any) error {
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again; what it says does not matter
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		e := &statusError{kind: p.kind, host: p.host, status: resp.StatusCode}
-		if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-			e.after = time.Duration(min(seconds, 3600)) * time.Second
-		}
+		e.after = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 		return e
 	}
 	return nil
+}
+
+// retryAfter reads seconds or a date, at most an hour.
+func retryAfter(text string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(max(seconds, 0), 3600)) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return min(max(at.Sub(now), 0), time.Hour)
+	}
+	return 0
 }

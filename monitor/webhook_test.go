@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -144,7 +145,10 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	gone.Close()
 	for _, base := range []string{r.URL, gone.URL} {
 		secret := strings.Replace(base, "http://", "http://user:geheim@", 1) + "/geheim?token=geheim"
-		hook, err := Webhook(secret, WebhookOptions{Header: http.Header{"X-Token": {"geheim"}}})
+		o := WebhookOptions{Header: http.Header{"X-Token": {"geheim"}}}
+		asJSON, err := json.Marshal(o)
+		require.NoError(t, err)
+		hook, err := Webhook(secret, o)
 		require.NoError(t, err)
 		slack, err := Slack(secret, SlackOptions{})
 		require.NoError(t, err)
@@ -153,7 +157,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 			require.Error(t, err)
 			w := newWorker(n, nil)
 			for _, text := range []string{
-				err.Error(), w.String(), fmt.Sprintf("%v", n), fmt.Sprintf("%+v", n), fmt.Sprintf("%#v", n), fmt.Sprint(Options{Notifiers: []Notifier{n}}),
+				err.Error(), w.String(), fmt.Sprintf("%v %+v %#v", o, &o, o), string(asJSON), fmt.Sprintf("%v", n), fmt.Sprintf("%+v", n), fmt.Sprintf("%#v", n), fmt.Sprint(Options{Notifiers: []Notifier{n}}),
 			} {
 				assert.NotContains(t, text, "geheim")
 			}
@@ -201,4 +205,41 @@ func TestDeliveryIsRetried(t *testing.T) {
 	err = hook.Notify(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Zero(t, status.RetryAfter())
+}
+
+func TestRetryAfterHeader(t *testing.T) {
+	now := time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Duration{
+		"": 0, "soon": 0, "0": 0, "-5": 0, "120": 2 * time.Minute, "999999": time.Hour, "99999999999999999999": 0,
+		"Sat, 01 Mar 2025 12:00:30 GMT": 30 * time.Second, "Sat, 01 Mar 2025 11:00:00 GMT": 0, "Sun, 01 Mar 2026 11:00:00 GMT": time.Hour,
+	} {
+		assert.Equal(t, want, retryAfter(text, now), text)
+	}
+}
+
+// TestHangingReceiver: a receiver that drips its answer, or never gives one, is left when the context ends.
+func TestHangingReceiver(t *testing.T) {
+	for _, begins := range []bool{false, true} {
+		reached := make(chan struct{})
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if begins {
+				_, _ = w.Write([]byte("x"))
+				_ = http.NewResponseController(w).Flush()
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			close(reached)
+			<-r.Context().Done()
+		}))
+		t.Cleanup(srv.Close)
+		n, err := Webhook(srv.URL, WebhookOptions{})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- n.Notify(ctx, someAlerts) }()
+		<-reached
+		cancel()
+		if err := <-done; !begins { // else the first line may have been read, which is all that counts
+			require.ErrorIs(t, err, context.Canceled)
+		}
+	}
 }

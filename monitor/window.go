@@ -30,10 +30,11 @@ type sample struct {
 	totals [counters]Value[int64]
 	cpu    Value[float64]
 	ping   Value[time.Duration]
+	pinged time.Time // zero = with this sample
 }
 
 func sampleOf(n *Node) sample {
-	s := sample{at: n.At, runID: n.Server.RunID.Or(""), uptime: n.Server.Uptime, ping: n.Latency.RoundTrip}
+	s := sample{at: n.At, runID: n.Server.RunID.Or(""), uptime: n.Server.Uptime, ping: n.Latency.RoundTrip, pinged: n.Latency.at}
 	s.totals = [counters]Value[int64]{
 		countConnections: n.Stats.Connections, countCommands: n.Stats.Commands, countNetInput: n.Stats.NetInput, countNetOutput: n.Stats.NetOutput,
 		countHits: n.Stats.Hits, countMisses: n.Stats.Misses, countExpired: n.Stats.Expired, countEvicted: n.Stats.Evicted,
@@ -58,7 +59,8 @@ const (
 // under the same name, whose lifetime totals say nothing of the last minute.
 func between(a, b *sample) change {
 	if a.runID != b.runID {
-		if b.uptime.ok && b.uptime.v > b.at.Sub(a.at)+2*time.Second { // INFO tells whole seconds
+		// INFO tells whole seconds. Without an uptime nobody knows since when the totals count.
+		if !b.uptime.ok || b.uptime.v > b.at.Sub(a.at)+2*time.Second {
 			return foreign
 		}
 		return reset
@@ -143,9 +145,13 @@ func slowest(samples []sample, window time.Duration, least int64) (float64, bool
 	from := samples[len(samples)-1].at.Add(-window)
 	var pings []time.Duration
 	for i := range samples {
-		if samples[i].ping.ok && !samples[i].at.Before(from) {
-			pings = append(pings, samples[i].ping.v)
+		if !samples[i].ping.ok || samples[i].at.Before(from) {
+			continue
 		}
+		if at := samples[i].pinged; i > 0 && !at.IsZero() && at.Equal(samples[i-1].pinged) {
+			continue // two samples that rest on one PING
+		}
+		pings = append(pings, samples[i].ping.v)
 	}
 	if int64(len(pings)) < max(1, least) {
 		return 0, false

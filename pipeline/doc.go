@@ -68,7 +68,8 @@
 // report; errors.Is and errors.As look into all its failures:
 // [ErrOutcomeUnknown], context errors, *codec.Error, errors of Redis. A key of
 // a foreign type is Failed with Redis's WRONGTYPE and stays as it was, but
-// where MGET is used it reads as missing, since MGET says so. [ErrConflict],
+// where MGET is used it reads as missing, since MGET says so. A hook of the
+// client that panics does so in the caller's goroutine. [ErrConflict],
 // [ErrCrossSlot] and [ErrUnsupported] are what their names say.
 //
 // # Cluster

@@ -395,8 +395,12 @@ func (r *run) resend(c *chunk, open []int, states []state) []int {
 	return still
 }
 
-// drop counts a chunk that is not sent.
+// drop counts a chunk that is not sent. A command that somebody will look at must
+// not seem to be answered.
 func (r *run) drop(c *chunk, err error) {
+	for _, cmd := range c.cmds {
+		cmd.SetErr(err)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, key := range c.keys {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -200,5 +201,39 @@ func TestKeysOfCommands(t *testing.T) {
 		{"eval", "return 1", 1, tag, "other"},
 	} {
 		require.NotErrorIs(t, try(args...), pipeline.ErrCrossSlot, args)
+	}
+}
+
+// TestUnsentCommandsSaySo: a command of a Do that was not sent has the reason as its error, and not nil, which would
+// look like an answer.
+func TestUnsentCommandsSaySo(t *testing.T) {
+	r := newRig(t, "client", time.Minute)
+	b := batcher(t, r.rdb, pipeline.Options{ChunkSize: 2})
+	r.warm(t)
+	prefix := fresh(t)
+	do := func(ctx context.Context) (cmds []*redis.IntCmd, report pipeline.Report) {
+		report, err := b.Do(ctx, func(p redis.Pipeliner) error {
+			for i := range 5 {
+				cmds = append(cmds, p.Incr(ctx, prefix+strconv.Itoa(i)))
+			}
+			return nil
+		})
+		require.Error(t, err)
+		return cmds, report
+	}
+	r.fault(func(p *redistest.Proxy) { p.CutReplyAfter(4) }) // one of the first two is answered
+	cmds, report := do(t.Context())
+	r.heal()
+	require.Equal(t, []int{1, 1, 3}, []int{report.Applied, report.Unknown, report.NotSent})
+	require.NoError(t, cmds[0].Err())
+	for i, cmd := range cmds[1:] {
+		require.Error(t, cmd.Err(), i+1)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	cmds, report = do(ended)
+	require.Equal(t, 5, report.NotSent)
+	for i, cmd := range cmds {
+		require.ErrorIs(t, cmd.Err(), context.Canceled, i)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,6 +30,7 @@ const (
 // breaker keeps calls from waiting for a Redis that does not answer. It is closed at first. Callers never probe: a probe
 // runs beside them.
 type breaker struct {
+	ill      atomic.Bool // since is not zero: as long as all is well, nothing else is looked at
 	mu       sync.Mutex
 	failures int
 	since    time.Time // when the first call began that got no answer, if none has got one after it
@@ -38,7 +40,11 @@ type breaker struct {
 }
 
 // allow returns nil if Redis may be asked, and why not otherwise. With probe, the caller is to start a probe.
-func (b *breaker) allow(now time.Time) (probe bool, err error) {
+func (b *breaker) allow() (probe bool, err error) {
+	if !b.ill.Load() {
+		return false, nil
+	}
+	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failures < opensAfter {
@@ -53,10 +59,14 @@ func (b *breaker) allow(now time.Time) (probe bool, err error) {
 }
 
 func (b *breaker) succeed() {
+	if !b.ill.Load() {
+		return
+	}
 	b.mu.Lock()
 	b.failures = 0
 	b.since = time.Time{}
 	b.cause = nil
+	b.ill.Store(false)
 	b.mu.Unlock()
 }
 
@@ -67,6 +77,7 @@ func (b *breaker) fail(err error, began, now time.Time, hurried bool) {
 	defer b.mu.Unlock()
 	if b.since.IsZero() || began.Before(b.since) {
 		b.since = began
+		b.ill.Store(true)
 	}
 	if hurried && now.Sub(b.since) < patience {
 		return
@@ -97,7 +108,7 @@ func (s *Store[T]) group(key string) int {
 // allow asks the breaker of the key, and starts a probe where one is due.
 func (s *Store[T]) allow(ctx context.Context, id, key string) error {
 	b := s.breaker(key)
-	probe, err := b.allow(time.Now())
+	probe, err := b.allow()
 	if probe {
 		ctx := context.WithoutCancel(ctx)
 		go func() {

@@ -80,8 +80,9 @@
 // beside them (every 200 ms, as long as there are reads) finds it well. On a cluster that goes by ranges of slots, though not
 // through an AutoPipeliner, which hides the nodes. Writes always ask.
 //
-// A client with ContextTimeoutEnabled (in redis.Options) is asked directly. Any other, and an AutoPipeliner, cannot be
-// hurried, so each read costs a goroutine, some microseconds.
+// A client with ContextTimeoutEnabled (in redis.Options) is asked directly, and the answer of a deferred AutoPipeliner
+// (rdb.AsyncAutoPipeline) is waited for with the context. Any other client cannot be hurried, so each read costs a goroutine,
+// some microseconds.
 //
 // # Cluster
 //

@@ -95,7 +95,7 @@ func (s *Store[T]) join(ctx context.Context, id, key string, j *judged[T], w *wa
 			f, how := s.holder(id, holder)
 			return f, how, nil
 		}
-		*j = s.judge(now, time.Now())
+		*j = s.judge(now)
 		return nil, changed, nil
 	}
 }

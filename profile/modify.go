@@ -89,7 +89,7 @@ func (s *Store[T]) current(ctx context.Context, id string, loads *int) (hash, me
 		if err != nil {
 			return nil, meta{}, err
 		}
-		j := s.judge(h, time.Now())
+		j := s.judge(h)
 		if done, h, m, err := s.usable(id, &j); done {
 			return h, m, err
 		}

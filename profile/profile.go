@@ -80,10 +80,11 @@ type Store[T any] struct {
 	opts     Options[T]
 	schema   *schema
 	prefix   string
-	version  string // of the schema
-	closed   bool   // fail closed
-	loads    bool   // there is a loader
-	direct   bool   // the client minds the deadlines of contexts
+	version  string               // of the schema
+	closed   bool                 // fail closed
+	loads    bool                 // there is a loader
+	direct   bool                 // the client minds the deadlines of contexts
+	async    *redis.AutoPipeliner // the client, if it is one that does not wait
 	breakers []*breaker
 	flights  flights
 	recent   recent       // keys that were written
@@ -108,6 +109,9 @@ func New[T any](rdb redis.UniversalClient, opts Options[T]) (*Store[T], error) {
 	s := &Store[T]{
 		rdb: rdb, opts: opts, schema: schema, prefix: prefix(opts.Namespace), version: strconv.Itoa(opts.SchemaVersion),
 		loads: opts.Load != nil || opts.LoadMany != nil, direct: mindsDeadlines(rdb),
+	}
+	if auto, ok := rdb.(*redis.AutoPipeliner); ok && !auto.IsBlocking() {
+		s.async = auto
 	}
 	s.closed = opts.OnRedisError == FailClosed || !s.loads
 	breakers := 1

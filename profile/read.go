@@ -50,7 +50,7 @@ type judged[T any] struct {
 }
 
 // judge looks at what a read found. It does not decode.
-func (s *Store[T]) judge(h hash, now time.Time) judged[T] {
+func (s *Store[T]) judge(h hash) judged[T] {
 	j := judged[T]{hash: h}
 	j.metaText, _ = h.get(metaField)
 	if text, ok := h.get(leaseField); ok {
@@ -75,7 +75,7 @@ func (s *Store[T]) judge(h hash, now time.Time) judged[T] {
 	if m.schema != s.version {
 		return j
 	}
-	expired := s.opts.StaleOnError > 0 && m.expiry <= milli(now)
+	expired := s.opts.StaleOnError > 0 && m.expiry <= milli(time.Now())
 	switch {
 	case expired:
 		j.stale = m.kind == kindValue
@@ -108,7 +108,10 @@ func (s *Store[T]) decode(h hash, m meta, fields []*field) (v T, err error) {
 		}
 	}()
 	err = s.schema.decode(h, m, fields, reflect.ValueOf(&v))
-	return only(v, fields), err
+	if fields != nil {
+		return only(v, fields), err
+	}
+	return v, err
 }
 
 // read asks Redis for the hash, or for some of its fields: one round trip.
@@ -117,6 +120,11 @@ func (s *Store[T]) read(ctx context.Context, id, key string, fields []*field, sl
 		return nil, err
 	}
 	began := time.Now()
+	if s.async != nil && !slide && !s.opts.ReadYourWrites {
+		h, err := s.readAsync(ctx, key, fields)
+		s.observe(ctx, key, began, err)
+		return h, s.replied(err)
+	}
 	h, err := bounded(ctx, s, key, nil, func(ctx context.Context) (hash, error) {
 		switch {
 		case slide:
@@ -289,11 +297,12 @@ func (s *Store[T]) get(ctx context.Context, id string, fields []*field) (T, erro
 		if err != nil {
 			return s.withoutRedis(ctx, id, "read", err, fields)
 		}
-		j := s.judge(h, time.Now())
+		j := s.judge(h)
 		if v, done, err := s.serve(id, &j, fields); done {
 			if err == nil {
 				s.maybeRefresh(ctx, id, key, &j)
 			}
+			giveBack(h)
 			return v, err
 		}
 		if !s.loads {
@@ -426,7 +435,7 @@ func (s *Store[T]) peek(ctx context.Context, id string) (T, error) {
 	if err != nil {
 		return zero, err
 	}
-	j := s.judge(h, time.Now())
+	j := s.judge(h)
 	v, done, err := s.serve(id, &j, nil)
 	if !done {
 		if j.err != nil {

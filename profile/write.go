@@ -460,7 +460,7 @@ func (s *Store[T]) ttl(ctx context.Context, id string) (time.Duration, error) {
 	metaText, _ := list[0].(string)
 	left, _ := list[1].(string)
 	now := time.Now()
-	j := s.judge(hash{{metaField, metaText}}, now)
+	j := s.judge(hash{{metaField, metaText}})
 	switch {
 	case metaText == "" || j.verdict == missing || j.verdict == corrupt:
 		return 0, ErrNotCached

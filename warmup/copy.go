@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +71,7 @@ func (r *reader) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var bad []error
+	bad := missingShards(r.rdb, nodes)
 	for _, node := range nodes {
 		if err := r.node(ctx, node); err != nil {
 			bad = append(bad, err)
@@ -117,6 +119,31 @@ func scanned(ctx context.Context, rdb redis.UniversalClient) ([]redis.Cmdable, e
 		err = errors.New("there is no node to scan")
 	}
 	return all, err
+}
+
+// missingShards returns an error for each shard of a Ring that is not among its
+// nodes: a Ring passes over shards that are down. If some node is none of those in
+// its options, its shards were changed since (SetAddrs), and nothing is known.
+func missingShards(rdb redis.UniversalClient, nodes []redis.Cmdable) (bad []error) {
+	ring, ok := rdb.(*redis.Ring)
+	if !ok {
+		return nil
+	}
+	missing := map[string]string{}
+	for name, addr := range ring.Options().Addrs {
+		missing[addr] = name
+	}
+	for _, node := range nodes {
+		client, ok := node.(*redis.Client)
+		if !ok || missing[client.Options().Addr] == "" {
+			return nil
+		}
+		delete(missing, client.Options().Addr)
+	}
+	for _, addr := range slices.Sorted(maps.Keys(missing)) {
+		bad = append(bad, fmt.Errorf("the shard %q at %s is down, and was not read", missing[addr], addr))
+	}
+	return bad
 }
 
 // node reads one node.

@@ -39,7 +39,7 @@
 // [ErrSource] when the source ends with an error, with [ErrCheckpoint] when the
 // checkpoint cannot be used, and with the context's error. The report is right in
 // each case. A run whose failures stay below the stop rules returns nil: look at
-// Report.Failed.
+// Report.Failed. A panic in a hook of the client is one of Run.
 //
 // # Cluster
 //

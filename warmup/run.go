@@ -147,14 +147,15 @@ func (r *run) feed(ctx context.Context, skip mark) (last, err error) {
 			return nil, f.err
 		}
 	}
+	// A sequence that ends once ctx has ended may have ended for that. This is
+	// asked before the last chunk is under way, as ctx may end with its work.
+	r.exhausted = ctx.Err() == nil
 	switch {
-	case f.done < skip.Done && last == nil && ctx.Err() == nil:
+	case f.done < skip.Done && last == nil && r.exhausted:
 		return nil, r.another(fmt.Errorf("%d items were done, and the source has %d", skip.Done, f.done))
 	case f.cur != nil:
 		r.dispatch(ctx, f.cur, f.keys)
 	}
-	// A sequence that ends once ctx has ended may have ended for that.
-	r.exhausted = ctx.Err() == nil
 	return last, nil
 }
 

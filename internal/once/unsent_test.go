@@ -30,8 +30,9 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 	return func(ctx context.Context, cmds []redis.Cmder) error { return h.pipeline(ctx, cmds, next) }
 }
 
-// outcomes sends a command, a batch and a slab, and returns their four kinds of ends.
-func ends(t *testing.T, rdb redis.UniversalClient) (process error, batch, slab once.Outcome, errs []error) {
+// ends sends a command, a batch and a slab, and returns what became of the batch and the slab, the errors that the
+// commands hold, and that of the single one.
+func ends(t *testing.T, rdb redis.UniversalClient) (batch, slab once.Outcome, errs []error, process error) {
 	t.Helper()
 	ctx, keys := t.Context(), names(t, 4)
 	cmd := redis.NewIntCmd(ctx, "incr", keys[0])
@@ -46,7 +47,7 @@ func ends(t *testing.T, rdb redis.UniversalClient) (process error, batch, slab o
 	if o := b.ExecStatus(ctx, rdb, status); o != nil {
 		slab = o[0]
 	}
-	return process, outcomes[0], slab, []error{cmd.Err(), cmds[0].Err(), cmds[1].Err(), status[0].Err()}
+	return outcomes[0], slab, []error{cmd.Err(), cmds[0].Err(), cmds[1].Err(), status[0].Err()}, process
 }
 
 var errNo = errors.New("no")
@@ -97,7 +98,7 @@ func TestNothingWritten(t *testing.T) {
 		"ring":    {ring, errNo},
 	} {
 		t.Run(name, func(t *testing.T) {
-			process, batch, slab, errs := ends(t, c.rdb)
+			batch, slab, errs, process := ends(t, c.rdb)
 			require.ErrorIs(t, process, c.want)
 			require.False(t, once.IsUnknown(process), "%v", process)
 			require.Equal(t, once.NotSent, batch)
@@ -143,7 +144,7 @@ func TestRingWithoutShards(t *testing.T) {
 	})
 	defer func() { _ = ring.Close() }()
 	redistest.Poll(t, "the shard is down", func() bool { return ring.Len() == 0 })
-	process, batch, slab, errs := ends(t, ring)
+	batch, slab, errs, process := ends(t, ring)
 	require.Error(t, process)
 	require.False(t, once.IsUnknown(process), "%v", process)
 	require.Equal(t, once.NotSent, batch)
@@ -197,7 +198,7 @@ func TestHookServes(t *testing.T) {
 			return nil
 		},
 	})
-	process, batch, slab, errs := ends(t, rdb)
+	batch, slab, errs, process := ends(t, rdb)
 	require.NoError(t, process)
 	require.Equal(t, once.Applied, batch)
 	require.Equal(t, once.Applied, slab)

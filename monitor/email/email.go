@@ -35,12 +35,20 @@ type Options struct {
 	From     string        // "ops@example.com" or "Larder <ops@example.com>"
 	To       []string      // at least one
 	Username string        // "" = no authentication
-	Password string        // never printed
+	Password string        `json:"-"` // never printed, by fmt, slog or encoding/json
 	Security Security      // defaults to StartTLS
 	TLS      *tls.Config   // defaults to the system's roots; a missing ServerName is Host
 	Timeout  time.Duration // of each step; defaults to 15 s
 	Subject  string        // begins the subject; defaults to "[redis]"
 }
+
+// String and GoString keep the password out of whatever prints Options.
+func (o Options) String() string {
+	return fmt.Sprintf("email.Options{Host: %q, Port: %d, From: %q, To: %q, Username: %q}", o.Host, o.Port, o.From, o.To, o.Username)
+}
+
+// GoString is String.
+func (o Options) GoString() string { return o.String() }
 
 // Notifier sends mails. It is a [monitor.Notifier], and safe for concurrent use.
 type Notifier struct {
@@ -106,8 +114,8 @@ func (n *Notifier) String() string {
 // GoString is String.
 func (n *Notifier) GoString() string { return n.String() }
 
-// Notify sends one mail with all alerts to all recipients, on a connection of its own. An error means that the mail was
-// not sent, or that this is not known: the same mail may then arrive twice.
+// Notify sends one mail with all alerts to all recipients, on a connection of its own. It returns when ctx ends, whatever
+// the server does. An error means that the mail was not sent, or that this is not known: the same mail may then arrive twice.
 func (n *Notifier) Notify(ctx context.Context, alerts []monitor.Alert) error {
 	if len(alerts) == 0 {
 		return nil
@@ -123,28 +131,35 @@ func (n *Notifier) Notify(ctx context.Context, alerts []monitor.Alert) error {
 	msg.SetDate()
 	msg.SetMessageID()
 	msg.SetBodyString(mail.TypeTextPlain, body(alerts))
-	client, err := n.client()
+	dial, hangUp := n.line(ctx)
+	defer hangUp()
+	client, err := n.client(dial)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n, err)
 	}
-	if err := client.DialAndSendWithContext(ctx, msg); err != nil {
+	if err := client.DialAndSendWithContext(ctx, msg); err != nil && !msg.IsDelivered() { // who has taken it need not say goodbye
+		if ended := context.Cause(ctx); ended != nil && !errors.Is(err, ended) {
+			err = fmt.Errorf("%w: %w", ended, err) // the connection says only that it was closed
+		}
 		return fmt.Errorf("%s: %w", n, err)
 	}
 	return nil
 }
 
-func (n *Notifier) client() (*mail.Client, error) {
-	options := []mail.Option{mail.WithPort(n.opts.Port), mail.WithTimeout(n.opts.Timeout), mail.WithTLSConfig(n.opts.TLS.Clone())}
+func (n *Notifier) client(dial mail.DialContextFunc) (*mail.Client, error) {
+	options := []mail.Option{
+		mail.WithPort(n.opts.Port), mail.WithTimeout(n.opts.Timeout), mail.WithTLSConfig(n.opts.TLS.Clone()), mail.WithDialContextFunc(dial),
+	}
 	policy := mail.TLSMandatory
-	if n.opts.Security != StartTLS {
-		policy = mail.NoTLS // ImplicitTLS has it below SMTP
+	switch n.opts.Security {
+	case Plain:
+		policy = mail.NoTLS
+	case ImplicitTLS: // the line has it: go-mail only looks whether it is there
+		policy = mail.TLSOpportunistic
 	}
 	options = append(options, mail.WithTLSPolicy(policy))
 	if n.opts.Username != "" {
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(n.opts.Username), mail.WithPassword(n.opts.Password))
-	}
-	if n.opts.Security == ImplicitTLS {
-		options = append(options, mail.WithSSL())
 	}
 	host := n.opts.Host
 	if strings.Contains(host, ":") {

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/big"
@@ -33,6 +34,8 @@ type smtpServer struct {
 	starttls bool
 	password string // wanted where not ""
 	refuse   string // the answer to RCPT where not ""
+	hang     string // the verb after which it says nothing any more
+	hangs    chan struct{}
 
 	mu    sync.Mutex
 	mails []string
@@ -101,6 +104,11 @@ func (s *smtpServer) talk(conn net.Conn) {
 		}
 		line = strings.TrimRight(line, "\r\n")
 		verb, rest, _ := strings.Cut(line, " ")
+		if s.hang != "" && strings.EqualFold(verb, s.hang) {
+			close(s.hangs)
+			_, _ = io.Copy(io.Discard, r) // until the other side gives up
+			return
+		}
 		switch strings.ToUpper(verb) {
 		case "EHLO":
 			say("250-test")
@@ -286,6 +294,53 @@ func TestErrorsAndSecrets(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, n.Notify(ctx, alerts), context.Canceled)
+}
+
+// TestHungServer: Notify returns when its context ends, at whatever step the server hangs.
+func TestHungServer(t *testing.T) {
+	cert, pool := certificate(t)
+	for _, security := range []Security{Plain, StartTLS, ImplicitTLS} {
+		for _, verb := range []string{"EHLO", "AUTH", "MAIL", "DATA", "QUIT"} {
+			if security == Plain && verb == "AUTH" {
+				continue
+			}
+			t.Run(fmt.Sprint(security, verb), func(t *testing.T) {
+				s := &smtpServer{
+					hang: verb, hangs: make(chan struct{}), starttls: security == StartTLS, implicit: security == ImplicitTLS,
+					config: &tls.Config{Certificates: []tls.Certificate{cert}},
+				}
+				o := options(s.serve(t, "127.0.0.1:0"))
+				o.Security, o.Timeout = security, time.Hour
+				if security != Plain {
+					s.password, o.Username, o.Password = "geheim", "larder", "geheim"
+					o.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+				}
+				n, err := New(o)
+				require.NoError(t, err)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- n.Notify(ctx, alerts) }()
+				<-s.hangs
+				cancel()
+				if verb == "QUIT" {
+					require.NoError(t, <-done, "the mail was taken; an error would have it sent again")
+					return
+				}
+				require.ErrorIs(t, <-done, context.Canceled)
+			})
+		}
+	}
+}
+
+// TestOptionsArePrinted without the password, by whatever prints them.
+func TestOptionsArePrinted(t *testing.T) {
+	o := Options{Host: "smtp.example.com", Username: "larder", Password: "geheim"}
+	text, err := json.Marshal(o)
+	require.NoError(t, err)
+	for _, text := range []string{fmt.Sprint(o), fmt.Sprintf("%v %+v %#v %s", o, &o, o, o), string(text)} {
+		assert.NotContains(t, text, "geheim")
+		assert.Contains(t, text, "smtp.example.com")
+	}
 }
 
 func TestNewRefuses(t *testing.T) {
