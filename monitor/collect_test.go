@@ -35,6 +35,7 @@ func TestCollectEverywhere(t *testing.T) {
 			require.ErrorContains(t, err, "*redis.AutoPipeliner")
 			return
 		}
+		announced(t, e.Client)
 		m := newMonitor(t, e.Client, Options{})
 		for range 2 {
 			s, err := m.Collect(t.Context())

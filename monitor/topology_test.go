@@ -11,6 +11,20 @@ import (
 	"github.com/larder-go/larder/internal/redistest"
 )
 
+// announced waits until a cluster tells of all its nodes: it leaves out replicas until it has heard how far they are, which
+// takes a while where nobody writes.
+func announced(t *testing.T, rdb redis.UniversalClient) {
+	t.Helper()
+	if _, cluster := rdb.(*redis.ClusterClient); !cluster {
+		return
+	}
+	m := newMonitor(t, rdb, Options{})
+	redistest.Poll(t, "the cluster announces its replicas", func() bool {
+		s, err := m.Collect(t.Context())
+		return err == nil && s.Err() == nil
+	})
+}
+
 // TestTopology: masters and replicas with their lag, seen from either end.
 func TestTopology(t *testing.T) {
 	t.Parallel()
@@ -57,6 +71,7 @@ func TestTopologyEverywhere(t *testing.T) {
 				sentinels = append(sentinels, c)
 			}
 		}
+		announced(t, e.Client)
 		report, err := Topology(t.Context(), e.Client, sentinels...)
 		require.NoError(t, err)
 		switch e.Kind {
@@ -153,6 +168,7 @@ func TestTopologyOfSlots(t *testing.T) {
 func TestDiagnosisByRESP2(t *testing.T) {
 	t.Parallel()
 	c := redistest.SharedCluster(t)
+	announced(t, c.Client())
 	var ofProtocol [2][]string
 	for i := range ofProtocol {
 		rdb := c.Client(func(o *redis.ClusterOptions) { o.Protocol = 2 + i })
