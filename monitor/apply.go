@@ -23,8 +23,10 @@ type Change struct {
 var ErrNotApplicable = errors.New("monitor: CONFIG SET does not mend the finding")
 
 // Apply mends findings of Audit by CONFIG SET, one after the other, and reads each setting back. It touches nothing that
-// is not among the findings, and does not write the configuration file: that is CONFIG REWRITE, and yours. Its error joins
-// those of the changes. Three round trips a finding.
+// is not among the findings, refuses settings that Audit does not judge, and does not write the configuration file: that is
+// CONFIG REWRITE, and yours. A change takes effect at once: read what you choose, since some let the server evict keys or
+// write to its disk. Its error joins those of the changes. Three round trips a finding. How long a server that hangs is
+// waited for, its client decides, a minute at most for each of them.
 func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) ([]Change, error) {
 	if err := usable(rdb); err != nil {
 		return nil, err
@@ -39,14 +41,16 @@ func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) 
 	var errs []error
 	for _, f := range findings {
 		c := Change{Finding: f.ID, Node: f.Node, Setting: f.Setting}
-		i := slices.IndexFunc(targets, func(t target) bool { return t.addr == f.Node && t.client != nil })
+		i := slices.IndexFunc(targets, func(t target) bool { return t.addr == f.Node })
 		switch {
 		case ctx.Err() != nil:
 			c.Err = ctx.Err()
-		case f.Setting == "":
+		case !slices.Contains(audited, f.Setting): // findings may come back from a page in a browser
 			c.Err = ErrNotApplicable
 		case i < 0:
 			c.Err = errors.New("monitor: there is no such node")
+		case targets[i].client == nil:
+			c.Err = targets[i].err
 		default:
 			c.apply(ctx, bounded(targets[i].client, longSearch), f.Value)
 		}

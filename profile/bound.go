@@ -31,13 +31,15 @@ var errSlow = errors.New("redis did not answer in time")
 
 // bounded calls fn, which asks Redis, and waits for as long as the budget of Redis says, or for half of what is left of the
 // caller's time, so that the loader gets the other half. A client without ContextTimeoutEnabled cannot be hurried: the call
-// is left to a goroutine of its own then, which ends when the client gives up, and late is told what came of it.
-func bounded[R any](ctx context.Context, budget time.Duration, direct bool, late func(R, error), fn func(context.Context) (R, error)) (R, error) {
+// is left to a goroutine of its own then, which ends when the client gives up; what came of it is told to the breaker of the
+// key, and to late.
+func bounded[T, R any](ctx context.Context, s *Store[T], key string, late func(R, error), fn func(context.Context) (R, error)) (R, error) {
 	var zero R
+	budget := s.opts.RedisTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		budget = min(budget, time.Until(deadline)/2)
 	}
-	if direct {
+	if s.direct {
 		limited, cancel := context.WithTimeout(ctx, budget)
 		defer cancel()
 		r, err := fn(limited)
@@ -58,8 +60,13 @@ func bounded[R any](ctx context.Context, budget time.Duration, direct bool, late
 		switch {
 		case state.CompareAndSwap(0, delivered):
 			done <- result{r, err}
-		case late != nil:
-			late(r, err)
+		default:
+			if !isDown(err) {
+				s.breaker(key).succeed()
+			}
+			if late != nil {
+				late(r, err)
+			}
 		}
 	}()
 	timer := time.NewTimer(budget)

@@ -37,8 +37,8 @@ func (s *Store[T]) GetMany(ctx context.Context, ids ...string) (map[string]T, er
 			m.pending = append(m.pending, &all[len(all)-1]) // which does not move: there is room for all
 		}
 	}
-	for round := 0; len(m.pending) > 0; round++ {
-		m.round(ctx, round >= maxRounds)
+	for len(m.pending) > 0 {
+		m.round(ctx)
 	}
 	return out, manyError("get", m.errs)
 }
@@ -48,7 +48,9 @@ type wanted[T any] struct {
 	id, key string
 	judged  judged[T]
 	missed  bool
+	rounds  int // in which it was changed by others; waiting is none
 	waits   waits
+	lost    string // a token that the next lease replaces
 	taking  taking
 }
 
@@ -67,7 +69,7 @@ type waiter[T any] struct {
 	leased bool
 }
 
-func (m *many[T]) round(ctx context.Context, last bool) {
+func (m *many[T]) round(ctx context.Context) {
 	s := m.s
 	all := m.pending
 	m.pending = nil
@@ -100,10 +102,13 @@ func (m *many[T]) round(ctx context.Context, last bool) {
 			s.opts.Hooks.miss(w.id)
 		}
 		switch token := w.judged.lease.token; {
-		case last:
+		case w.rounds >= maxRounds:
 			open = append(open, w)
 		case s.held(&w.judged, time.Now()) && !w.waits.over(token, s.leaseTime()):
-			if f, standing := s.holder(w.id, token); standing == joined {
+			if s.lost.has(token, time.Now()) {
+				w.lost = token
+				take = append(take, w)
+			} else if f, standing := s.holder(w.id, token); standing == joined {
 				join = append(join, waiter[T]{w, f, true})
 			} else {
 				wait = append(wait, w)
@@ -134,12 +139,12 @@ func (m *many[T]) round(ctx context.Context, last bool) {
 		default:
 			w.judged = s.judge(r.changed, time.Now())
 			if !m.served(ctx, w) {
-				m.pending = append(m.pending, w)
+				m.again(w)
 			}
 		}
 	}
 	for _, w := range open {
-		f, mine := s.flights.open(flightKey{id: w.id})
+		f, mine := s.flights.open(flightKey{id: w.id}, s.leaseTime())
 		if mine {
 			load = append(load, f)
 		}
@@ -181,12 +186,12 @@ func (m *many[T]) served(ctx context.Context, w *wanted[T]) bool {
 }
 
 func (m *many[T]) finish(ctx context.Context, j waiter[T]) {
-	if err := j.flight.wait(ctx); err != nil {
+	if err := j.flight.answer(ctx); err != nil {
 		m.errs[j.w.id] = err
 		return
 	}
 	if j.flight.void {
-		m.pending = append(m.pending, j.w)
+		m.again(j.w)
 		return
 	}
 	var judged *judged[T]
@@ -202,12 +207,16 @@ func (m *many[T]) finish(ctx context.Context, j waiter[T]) {
 	}
 }
 
+// again has an id looked at once more.
+func (m *many[T]) again(w *wanted[T]) {
+	w.rounds++
+	m.pending = append(m.pending, w)
+}
+
 // awaitHolders pauses, and has those that other processes are loading read again.
 func (m *many[T]) awaitHolders(ctx context.Context, wait []*wanted[T]) {
 	for _, w := range wait {
-		if token := w.judged.lease.token; w.waits.holder != token {
-			w.waits.holder, w.waits.since = token, time.Now()
-		}
+		w.waits.on(w.judged.lease.token)
 	}
 	_ = wait[0].waits.pause(ctx) // the next round sees a context that has ended
 	for _, w := range wait[1:] {
@@ -232,9 +241,10 @@ func (s *Store[T]) readMany(ctx context.Context, all []*wanted[T]) []readResult 
 }
 
 func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []readResult) {
+	var calls batchCalls
 	asked := make([]int, 0, len(all))
 	for i, w := range all {
-		if err := s.allow(ctx, w.id, w.key); err != nil {
+		if err := s.allowBatch(ctx, &calls, w.id, w.key); err != nil {
 			results[i].err = err
 			continue
 		}
@@ -244,7 +254,7 @@ func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []re
 		return
 	}
 	began := time.Now()
-	got, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]readResult, error) {
+	got, err := bounded(ctx, s, all[asked[0]].key, nil, func(ctx context.Context) ([]readResult, error) {
 		got := make([]readResult, len(asked))
 		if s.opts.Sliding {
 			cmds := make([]redis.Cmder, len(asked))
@@ -295,9 +305,10 @@ func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []re
 		} else {
 			results[i] = got[k]
 		}
-		s.observe(ctx, all[i].key, began, results[i].err)
+		s.note(&calls, all[i].key, results[i].err)
 		results[i].err = s.replied(results[i].err)
 	}
+	s.observeBatch(ctx, &calls, began)
 }
 
 // readAgain reads in the ordinary way, which follows redirections and makes errors of error replies.
@@ -331,7 +342,7 @@ func (s *Store[T]) takeMany(ctx context.Context, all []*wanted[T]) []takeResult[
 	for from := 0; from < len(all); from += batch {
 		part := all[from:min(from+batch, len(all))]
 		for _, w := range part {
-			w.taking = s.newTaking(w.id, w.key, "")
+			w.taking, w.lost = s.newTaking(w.id, w.key, w.lost), ""
 		}
 		results = append(results, s.takeBatch(ctx, part)...)
 	}
@@ -366,10 +377,11 @@ func (s *Store[T]) takeMany(ctx context.Context, all []*wanted[T]) []takeResult[
 
 func (s *Store[T]) takeBatch(ctx context.Context, all []*wanted[T]) []takeResult[T] {
 	results := make([]takeResult[T], len(all))
+	var calls batchCalls
 	asked := make([]int, 0, len(all))
 	for i, w := range all {
 		results[i].w = w
-		if results[i].err = s.allow(ctx, w.id, w.key); results[i].err == nil {
+		if results[i].err = s.allowBatch(ctx, &calls, w.id, w.key); results[i].err == nil {
 			asked = append(asked, i)
 		}
 	}
@@ -403,13 +415,15 @@ func (s *Store[T]) takeBatch(ctx context.Context, all []*wanted[T]) []takeResult
 	late := func(cmds []redis.Cmder, _ error) {
 		for k, cmd := range cmds {
 			if c, ok := cmd.(*redis.Cmd); ok && c.Err() == nil {
+				token := takings[k].flight.key.token
 				if taken, _, _, _ := leaseReply(c.Val()); taken {
-					s.release(context.WithoutCancel(ctx), takings[k].id, takings[k].key, takings[k].flight.key.token)
+					s.release(context.WithoutCancel(ctx), takings[k].id, takings[k].key, token)
 				}
+				s.lost.remove(token)
 			}
 		}
 	}
-	cmds, err := bounded(ctx, s.opts.RedisTimeout, s.direct, late, exec)
+	cmds, err := bounded(ctx, s, all[asked[0]].key, late, exec)
 	for k, i := range asked {
 		r := &results[i]
 		if r.err = err; err == nil {
@@ -418,7 +432,11 @@ func (s *Store[T]) takeBatch(ctx context.Context, all []*wanted[T]) []takeResult
 				r.taken, r.holder, r.changed, r.err = leaseReply(c.Val())
 			}
 		}
-		s.observe(ctx, all[i].key, began, r.err)
+		s.note(&calls, all[i].key, r.err)
+		if isDown(r.err) {
+			s.losing(all[i].taking.flight.key.token)
+		}
 	}
+	s.observeBatch(ctx, &calls, began)
 	return results
 }

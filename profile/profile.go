@@ -35,7 +35,7 @@ type Options[T any] struct {
 	// LoadMany reads several objects at once, for GetMany. An id that is not in the map is absent. With an error, what is
 	// in the map is used nonetheless. Where only one of Load and LoadMany is set, it stands in for the other.
 	LoadMany func(ctx context.Context, ids []string) (map[string]T, error)
-	// LoadTimeout bounds a load. A lease lasts a second longer. Defaults to 5 s.
+	// LoadTimeout bounds a load, and all loads of one GetMany together. A lease lasts a second longer. Defaults to 5 s.
 	LoadTimeout time.Duration
 	// NegativeTTL is how long absence is cached. Defaults to 30 s; -1 means that it is not.
 	NegativeTTL time.Duration
@@ -86,7 +86,8 @@ type Store[T any] struct {
 	direct   bool   // the client minds the deadlines of contexts
 	breakers []*breaker
 	flights  flights
-	recent   recent
+	recent   recent       // keys that were written
+	lost     recent       // tokens of leases that were asked for without an answer: nothing is loaded under them
 	lastCost atomic.Int64 // of a load, in microseconds: what a Set has to assume
 }
 

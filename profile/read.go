@@ -117,7 +117,7 @@ func (s *Store[T]) read(ctx context.Context, id, key string, fields []*field, sl
 		return nil, err
 	}
 	began := time.Now()
-	h, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (hash, error) {
+	h, err := bounded(ctx, s, key, nil, func(ctx context.Context) (hash, error) {
 		switch {
 		case slide:
 			return s.readSliding(ctx, key, fields, began)
@@ -241,7 +241,8 @@ func zip(names []string, list []any) (hash, error) {
 
 // Get returns the object, from the cache if it is there, and from the loader otherwise. It returns [ErrNotFound] for an
 // object that is absent, and [ErrNotCached] for one of which nothing is known where there is no loader. What it returns is
-// the caller's own: it shares nothing with what others get.
+// the caller's own: it shares nothing with what others get. Its strings are parts of one reply: where one of a large object is
+// kept for long, strings.Clone it.
 //
 // A caller whose context ends leaves at once, and the load goes on for the others. All who wait for a load get its error.
 //
@@ -318,7 +319,7 @@ func (s *Store[T]) get(ctx context.Context, id string, fields []*field) (T, erro
 				return zero, err
 			}
 		default:
-			if err := f.wait(ctx); err != nil {
+			if err := f.answer(ctx); err != nil {
 				return zero, err
 			}
 			if !f.void {
@@ -396,11 +397,11 @@ func (s *Store[T]) withoutRedis(ctx context.Context, id, op string, err error, f
 // withoutLease loads what will not be cached, once for all who want it in this process.
 func (s *Store[T]) withoutLease(ctx context.Context, id string, fields []*field) (T, error) {
 	var zero T
-	f, mine := s.flights.open(flightKey{id: id})
+	f, mine := s.flights.open(flightKey{id: id}, s.leaseTime())
 	if mine {
 		s.start(ctx, []*flight{f})
 	}
-	if err := f.wait(ctx); err != nil {
+	if err := f.answer(ctx); err != nil {
 		return zero, err
 	}
 	return s.outcome(id, f, nil, fields)
@@ -435,5 +436,3 @@ func (s *Store[T]) peek(ctx context.Context, id string) (T, error) {
 	}
 	return v, err
 }
-
-func isRedisNil(err error) bool { return errors.Is(err, redis.Nil) }

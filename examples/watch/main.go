@@ -5,7 +5,7 @@
 //	go run ./examples/watch -addr 10.0.0.1:6379,10.0.0.2:6379    # a cluster
 //	go run ./examples/watch -once                                # one sample as JSON
 //
-// It reads only.
+// It only reads. In a pipe or a file one table follows the other; NO_COLOR switches the colours off.
 package main
 
 import (
@@ -16,43 +16,33 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/larder-go/larder/examples/internal/demo"
 	"github.com/larder-go/larder/monitor"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "watch:", err)
-		os.Exit(1)
-	}
+	os.Exit(demo.Main("watch", os.Stderr, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], os.Stdout)
+	}))
 }
 
 // run does what main does, on arguments and an output that a test can choose.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("watch", flag.ContinueOnError)
-	flags.SetOutput(out)
-	addr := flags.String("addr", "localhost:6379", "host:port, a redis:// or rediss:// URL, or the addresses of a cluster, separated by commas")
+	addr := flags.String("addr", "localhost:6379", "the `address`: "+demo.Forms)
 	once := flags.Bool("once", false, "print one sample and its alerts as JSON, and end")
 	interval := flags.Duration("interval", 2*time.Second, "time between samples")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+	if done, err := demo.Parse(flags, out, args, "", "Shows the nodes of a Redis and their alerts. It only reads."); done {
 		return err
 	}
-	rdb, err := connect(*addr)
+	rdb, err := demo.Open(*addr) // it has not to be there: watch tells
 	if err != nil {
-		return err
+		return demo.Usage(fmt.Errorf("-addr: %w", err))
 	}
 	defer func() { _ = rdb.Close() }()
 	m, err := monitor.New(rdb, monitor.Options{Interval: *interval})
@@ -76,31 +66,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		case <-ticker.C:
 			if snapshot, ok := m.Last(); ok && snapshot.At.After(shown) {
 				shown = snapshot.At
-				_, _ = io.WriteString(out, "\x1b[H\x1b[2J"+screen(snapshot, m.Alerts())) // a closed terminal ends by its signal
+				text := screen(snapshot, m.Alerts(), demo.Colours(out), demo.Width(out))
+				if demo.Terminal(out) {
+					text = "\x1b[H\x1b[2J" + text
+				}
+				_, _ = io.WriteString(out, text+"\n") // a closed terminal ends by its signal
 			}
 		}
 	}
-}
-
-// connect makes a client of what the address names. It does no I/O.
-func connect(addr string) (redis.UniversalClient, error) {
-	if strings.Contains(addr, "://") {
-		opts, err := redis.ParseURL(addr)
-		if err != nil {
-			return nil, errors.New("-addr: the URL cannot be read") // the cause would repeat it with its password
-		}
-		return redis.NewClient(opts), nil
-	}
-	addrs := strings.Split(addr, ",")
-	for i := range addrs {
-		if addrs[i] = strings.TrimSpace(addrs[i]); addrs[i] == "" {
-			return nil, errors.New("-addr: an address is empty")
-		}
-	}
-	if len(addrs) > 1 {
-		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs}), nil
-	}
-	return redis.NewClient(&redis.Options{Addr: addrs[0]}), nil
 }
 
 // sample is what -once prints.
@@ -129,8 +102,8 @@ func printOnce(ctx context.Context, m *monitor.Monitor, interval time.Duration, 
 	return errors.Join(err, enc.Encode(sample{snapshot, alerts}))
 }
 
-// screen draws a table of the nodes, and the alerts below it.
-func screen(s monitor.Snapshot, alerts []monitor.Alert) string {
+// screen draws a table of the nodes, cut to a terminal's width unless that is 0, and the alerts below it.
+func screen(s monitor.Snapshot, alerts []monitor.Alert, paint demo.Paint, width int) string {
 	rows := [][]string{{"NODE", "ROLE", "MEMORY", "USED", "OPS/S", "HITS", "CLIENTS", "KEYS", "PING", "SLOWEST COMMAND"}}
 	for _, n := range s.Nodes {
 		if n.Err != nil {
@@ -156,23 +129,45 @@ func screen(s monitor.Snapshot, alerts []monitor.Alert) string {
 		widths[1] = max(widths[1], len(row[1]))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d nodes\n\n", s.At.Format(time.TimeOnly), len(s.Nodes))
-	for _, row := range rows {
+	nodes := "nodes"
+	if len(s.Nodes) == 1 {
+		nodes = "node"
+	}
+	fmt.Fprintf(&b, "%s, %d %s\n\n", s.At.Format(time.TimeOnly), len(s.Nodes), nodes)
+	for n, row := range rows {
+		var line strings.Builder
 		for i, cell := range row {
 			if i == len(row)-1 {
-				b.WriteString(cell)
+				line.WriteString(cell)
 			} else {
-				fmt.Fprintf(&b, "%-*s  ", widths[i], cell)
+				fmt.Fprintf(&line, "%-*s  ", widths[i], cell)
 			}
+		}
+		text := []rune(line.String())
+		if width > 0 && len(text) > width {
+			text = text[:width]
+		}
+		switch {
+		case n == 0:
+			b.WriteString(paint.In(demo.Title, string(text)))
+		case len(row) < len(widths):
+			b.WriteString(paint.In(demo.Bad, string(text)))
+		default:
+			b.WriteString(string(text))
 		}
 		b.WriteByte('\n')
 	}
 	b.WriteByte('\n')
 	if len(alerts) == 0 {
-		b.WriteString("No alerts.\n")
+		b.WriteString(paint.In(demo.Good, "No alerts.") + "\n")
 	}
 	for _, a := range alerts {
-		fmt.Fprintf(&b, "%-8s %-8s %s on %s: %s, since %s\n", strings.ToUpper(string(a.State)), a.Severity, a.Rule, a.Node, a.Message, a.Since.Format(time.TimeOnly))
+		style := demo.Warn
+		if a.Severity == monitor.Critical {
+			style = demo.Bad
+		}
+		fmt.Fprintf(&b, "%s %s on %s: %s, since %s\n", paint.In(style, fmt.Sprintf("%-8s %-8s", strings.ToUpper(string(a.State)), a.Severity)),
+			a.Rule, a.Node, a.Message, a.Since.Format(time.TimeOnly))
 	}
 	return b.String()
 }

@@ -85,11 +85,12 @@ func TestWatch(t *testing.T) {
 	out := &locked{}
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, []string{"-interval", "20ms", "-addr", srv.Addr()}, out) }()
-	redistest.Poll(t, "three screens", func() bool { return strings.Count(out.text(), "\x1b[2J") >= 3 })
+	redistest.Poll(t, "three screens", func() bool { return strings.Count(out.text(), ", 1 node\n") >= 3 })
 	cancel()
 	require.NoError(t, <-done)
 	assert.Contains(t, out.text(), srv.Addr())
 	assert.Contains(t, out.text(), "No alerts.")
+	assert.NotContains(t, out.text(), "\x1b", "this is no terminal")
 }
 
 // TestScreen: what is not known is a dash, and a node that is down says why.
@@ -100,7 +101,7 @@ func TestScreen(t *testing.T) {
 	up.Latency.RoundTrip = monitor.Known(250 * time.Microsecond)
 	up.Commands = monitor.Known([]monitor.Command{{Name: "get", P99: monitor.Known(time.Millisecond)}, {Name: "keys", P99: monitor.Known(time.Second)}})
 	got := screen(monitor.Snapshot{At: at, Nodes: []monitor.Node{up, {Addr: "10.0.0.2:6379", Err: errors.New("connection refused")}}},
-		[]monitor.Alert{{Rule: "ServerDown", Node: "10.0.0.2:6379", Severity: monitor.Critical, State: monitor.Firing, Message: "no answer", Since: at}})
+		[]monitor.Alert{{Rule: "ServerDown", Node: "10.0.0.2:6379", Severity: monitor.Critical, State: monitor.Firing, Message: "no answer", Since: at}}, false, 0)
 	assert.Equal(t, `12:00:00, 2 nodes
 
 NODE           ROLE    MEMORY  USED   OPS/S  HITS  CLIENTS  KEYS  PING   SLOWEST COMMAND
@@ -109,7 +110,9 @@ NODE           ROLE    MEMORY  USED   OPS/S  HITS  CLIENTS  KEYS  PING   SLOWEST
 
 FIRING   critical ServerDown on 10.0.0.2:6379: no answer, since 12:00:00
 `, got)
-	assert.Contains(t, screen(monitor.Snapshot{At: at, Nodes: []monitor.Node{{Addr: "a"}}}, nil), "No alerts.")
+	narrow := screen(monitor.Snapshot{At: at, Nodes: []monitor.Node{up}}, nil, true, 20)
+	assert.Contains(t, narrow, "\n\x1b[1;36mNODE           ROLE \x1b[0m\n10.0.0.1:6379  maste\n")
+	assert.Contains(t, narrow, "No alerts.")
 }
 
 func TestArguments(t *testing.T) {

@@ -52,7 +52,7 @@ func NewProxy(tb testing.TB, network, addr string) *Proxy {
 	p.wg.Go(p.accept)
 	tb.Cleanup(func() {
 		_ = l.Close()
-		p.CloseConnections()
+		p.Refuse() // the one that is being accepted, too
 		p.wg.Wait()
 	})
 	return p
