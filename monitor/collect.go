@@ -508,13 +508,10 @@ func (b *batch) slow(ctx context.Context, client asker, n *Node, hasty bool) err
 			return errLate
 		}
 		cmd := redis.NewCmd(ctx, "SLOWLOG", "GET", slowlogLength)
-		if err := client.Process(ctx, retried(cmd, !hasty)); err != nil {
-			if !replied(err) {
-				return err
-			}
-			return nil // what was allowed a moment ago
+		if err := client.Process(ctx, retried(cmd, !hasty)); err != nil && !replied(err) {
+			return err
 		}
-		if log, known = parseSlowlog(cmd.Val()).Get(); !known {
+		if log, known = parseSlowlog(cmd.Val()).Get(); !known { // refused, which was allowed a moment ago
 			return nil
 		}
 		kept = b.a.keepSlowlog(log)
