@@ -508,10 +508,16 @@ func (b *batch) slow(ctx context.Context, client asker, n *Node, hasty bool) err
 			return errLate
 		}
 		cmd := redis.NewCmd(ctx, "SLOWLOG", "GET", slowlogLength)
-		if err := client.Process(ctx, retried(cmd, !hasty)); err != nil && !replied(err) {
+		err := client.Process(ctx, retried(cmd, !hasty))
+		switch {
+		case err == nil:
+			log, known = parseSlowlog(cmd.Val()).Get()
+		case replied(err): // refused, which was allowed a moment ago
+			known = false
+		default:
 			return err
 		}
-		if log, known = parseSlowlog(cmd.Val()).Get(); !known { // refused, which was allowed a moment ago
+		if !known {
 			return nil
 		}
 		kept = b.a.keepSlowlog(log)
