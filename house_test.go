@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,47 +48,58 @@ func packages(t *testing.T) []goPackage {
 	return all
 }
 
-// mayImport says which packages of ours a pattern package may import. Imports point down only.
-var mayImport = map[string][]string{
-	"calendar":         {},
-	"codec":            {},
-	"codec/compressed": {"codec"},
-	"internal/once":    {},
-	"internal/keyset":  {},
-	"internal/hll":     {},
-	"leaderboard":      {"calendar", "internal/once"},
-	"profile":          {"codec", "internal/once"},
-	"checkin":          {"calendar", "internal/once", "internal/svg"},
-	"visitors":         {"calendar", "internal/once", "internal/hll", "internal/svg"},
-	"pipeline":         {"codec", "internal/once", "internal/keyset"},
-	"warmup":           {"pipeline", "codec", "internal/once", "internal/keyset"},
-	"warmup/bar":       {"warmup"},
-	"warmup/snapshot":  {"internal/once"},
-	"monitor":          {"internal/once"},
-	"monitor/email":    {"monitor"},
+// mayImport reads from ARCHITECTURE.md which packages of ours a package may import.
+func mayImport(t *testing.T) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(text), "## The house\n")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n## ")
+	all := map[string][]string{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 || !strings.Contains(cells[1], "`") {
+			continue
+		}
+		imports := []string{}
+		for _, name := range backquoted.FindAllStringSubmatch(cells[3], -1) {
+			imports = append(imports, name[1])
+		}
+		all[backquoted.FindStringSubmatch(cells[1])[1]] = imports
+	}
+	require.Greater(t, len(all), 15)
+	return all
 }
+
+var backquoted = regexp.MustCompile("`([^`]+)`")
 
 // thirdParty says which modules of others a package may reach directly; go-redis and x/sync are everybody's.
 var thirdParty = map[string][]string{
-	"codec":            {"github.com/vmihailenco/msgpack/v5"},
-	"codec/compressed": {"github.com/klauspost/compress"},
-	"warmup":           {"golang.org/x/time"},
-	"warmup/snapshot":  {"golang.org/x/time", "github.com/klauspost/compress"},
-	"warmup/bar":       {"github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/mattn/go-isatty"},
-	"monitor/email":    {"github.com/wneessen/go-mail"},
-	"internal/once":    {},
+	"codec":              {"github.com/vmihailenco/msgpack/v5"},
+	"codec/compressed":   {"github.com/klauspost/compress"},
+	"warmup":             {"golang.org/x/time"},
+	"warmup/snapshot":    {"golang.org/x/time", "github.com/klauspost/compress"},
+	"warmup/bar":         {"github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"monitor/email":      {"github.com/wneessen/go-mail"},
+	"lardertest":         {"github.com/alicebob/miniredis/v2"},
+	"internal/redistest": {"go.uber.org/goleak"},
 }
 
-// TestImports holds the house's rule of who may import whom.
+// forTests are the packages that only tests import.
+var forTests = map[string]bool{"lardertest": true, "internal/redistest": true}
+
+// TestImports holds the house's rule of who may import whom, and its table to what is so.
 func TestImports(t *testing.T) {
-	seen := map[string]bool{}
+	seen, used := map[string]bool{}, map[string]bool{}
+	table := mayImport(t)
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
-		if name == "" || strings.HasPrefix(name, "examples/") || name == "lardertest" || strings.HasPrefix(name, "internal/redistest") {
+		if name == "" || strings.HasPrefix(name, "examples/") {
 			continue
 		}
 		seen[name] = true
-		allowed, known := mayImport[name]
+		allowed, known := table[name]
 		if !assert.Truef(t, known, "package %s is not in the house's table", name) {
 			continue
 		}
@@ -96,8 +109,9 @@ func TestImports(t *testing.T) {
 			case strings.HasPrefix(imported, module+"/"):
 				ours := strings.TrimPrefix(imported, module+"/")
 				assert.Truef(t, slices.Contains(allowed, ours), "%s imports %s", name, ours)
+				used[name+" "+ours] = true
 			case !strings.Contains(first, "."): // the standard library
-				assert.NotEqualf(t, "testing", imported, "%s imports testing", name)
+				assert.Falsef(t, imported == "testing" && !forTests[name], "%s imports testing", name)
 				assert.NotEqualf(t, "log", imported, "%s imports log", name)
 			case path.Dir(imported) == "golang.org/x/sync", imported == "github.com/redis/go-redis/v9",
 				strings.HasPrefix(imported, "github.com/redis/go-redis/v9/"):
@@ -107,8 +121,11 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	for name := range mayImport {
-		assert.Truef(t, seen[name] || name == "internal/svg", "the house's table names %s, which is not there", name)
+	for name, allowed := range table {
+		assert.Truef(t, seen[name], "the house's table names %s, which is not there", name)
+		for _, ours := range allowed {
+			assert.Truef(t, used[name+" "+ours], "the house's table says that %s imports %s, which it does not", name, ours)
+		}
 	}
 }
 
@@ -116,7 +133,7 @@ func TestImports(t *testing.T) {
 func TestNoTestCode(t *testing.T) {
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
-		if strings.HasPrefix(name, "examples/") || name == "lardertest" || strings.HasPrefix(name, "internal/redistest") {
+		if strings.HasPrefix(name, "examples/") || forTests[name] {
 			continue
 		}
 		for _, dep := range p.Deps {

@@ -1,19 +1,20 @@
-// Package calendar answers the questions that a cache key asks of a clock: which day is it for this user, when
-// does that day end, and what is the key of this week, month or hour called.
+// Package calendar answers what a cache key asks of a clock: which day it is for this user, when that day ends, and
+// what this week, month or hour is called.
 //
-// Use it wherever a moment has to be put into a bucket of somebody's calendar: a board of the week, a check-in of
-// the day, the visitors of an hour. Do not use it to measure how long something took, nor to add hours to a moment:
-// package time does that.
+// Use it wherever a moment falls into a bucket of somebody's calendar: the board of a week, the check-in of a day, the
+// visitors of an hour. Do not use it to measure how long something took, or to add hours to a moment: package time does
+// that.
 //
 //	loc, err := time.LoadLocation("Asia/Kathmandu")
 //	if err != nil {
 //		return err
 //	}
 //	now := time.Now()
-//	today := calendar.Of(now, loc)                 // 2026-11-22
-//	key := calendar.Weekly.Label(now, loc)         // "2026-W47"
-//	expireAt := calendar.Weekly.End(now, loc)      // the first instant of next Monday in Nepal
-//	yesterday := today.Add(-1)                     // a civil day, however many hours it had
+//	today := calendar.Of(now, loc)
+//	fmt.Println(today)                           // 2026-11-22
+//	fmt.Println(today.Add(-1))                   // yesterday, however many hours it had
+//	fmt.Println(calendar.Weekly.Label(now, loc)) // 2026-W47, for a key
+//	fmt.Println(calendar.Weekly.End(now, loc))   // the first instant of next Monday in Nepal, when the key expires
 //
 // A [Day] is a date and nothing else. A [Period] cuts the line of time into buckets, one after the other, without a
 // hole and without an overlap: the bucket of t is all moments from [Period.Start] up to, not including,

@@ -575,3 +575,76 @@ func TestIDs(t *testing.T) {
 		require.NoError(t, e.Client.Del(ctx, key).Err())
 	})
 }
+
+// TestIDsWithGaps: a name that was taken out of the hash by hand, or a field that somebody added, leads to no number that
+// two names share.
+func TestIDsWithGaps(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, e redistest.Env) {
+		ctx := t.Context()
+		ids, err := NewIDs(e.Client, IDsOptions{Namespace: e.Namespace + "gaps"})
+		require.NoError(t, err)
+		owner := map[uint32]string{}
+		give := func(name string) uint32 {
+			id, err := ids.ID(ctx, name)
+			require.NoError(t, err)
+			if was, taken := owner[id]; taken {
+				require.Equal(t, was, name, "number %d", id)
+			}
+			owner[id] = name
+			back, err := ids.Name(ctx, id)
+			require.NoError(t, err)
+			require.Equal(t, name, back)
+			return id
+		}
+		for i := range 6 {
+			assert.Equal(t, uint32(i), give(fmt.Sprint("n", i)))
+		}
+		require.NoError(t, e.Client.HDel(ctx, ids.key, "=n1", "#1", "=n2", "#2").Err())
+		delete(owner, 1)
+		delete(owner, 2)
+		give("after")
+		require.NoError(t, e.Client.HSet(ctx, ids.key, "theirs", "x").Err())
+		for i := range 5 {
+			give(fmt.Sprint("m", i))
+		}
+	})
+}
+
+// TestErrorsAreShort: the text of an error does not grow with what it was asked for.
+func TestErrorsAreShort(t *testing.T) {
+	t.Parallel()
+	a := newActivity(t, lardertest.New(t), ActivityOptions{})
+	many := make([]calendar.Day, maxDays+1)
+	for i := range many {
+		many[i] = day("2026-01-01").Add(i)
+	}
+	_, err := a.Every(t.Context(), many...)
+	require.ErrorIs(t, err, ErrRange)
+	assert.Less(t, len(err.Error()), 200)
+	_, err = a.Every(t.Context(), day("2026-01-01"), calendar.Day{Year: 2026, Month: 2, Day: 30})
+	require.ErrorIs(t, err, ErrInvalidDay)
+	assert.ErrorContains(t, err, "2026-02-30")
+}
+
+// TestMembersStop: a context that ends is noticed between two segments, though both were fetched at once.
+func TestMembersStop(t *testing.T) {
+	t.Parallel()
+	a := newActivity(t, lardertest.New(t), ActivityOptions{})
+	now := noon("2095-06-02")
+	for _, id := range []uint32{1, 70_000} {
+		require.NoError(t, a.MarkAt(t.Context(), id, now))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var ids []uint32
+	var last error
+	for id, err := range a.Members(ctx, day("2095-06-02")) {
+		if last = err; err == nil {
+			ids = append(ids, id)
+		}
+		cancel()
+	}
+	assert.Equal(t, []uint32{1}, ids)
+	assert.ErrorIs(t, last, context.Canceled)
+}

@@ -20,18 +20,26 @@ func (b bitmap) has(i int) bool { return i >= 0 && i < b.n && b.words[i>>6]>>(i&
 
 func (b bitmap) add(i int) { b.words[i>>6] |= 1 << (i & 63) }
 
+func (b bitmap) remove(i int) { b.words[i>>6] &^= 1 << (i & 63) }
+
 // put copies the first n bits of a string of Redis to the days from an index on. Redis counts from the highest bit of a
 // byte. What the string holds beyond n is nobody's day.
 func (b bitmap) put(s string, at, n int) {
 	n = min(n, b.n-at)
-	for i := 0; i < len(s) && i*8 < n; i++ {
-		w := uint64(bits.Reverse8(s[i]))
-		if rest := n - i*8; rest < 8 {
-			w &= 1<<rest - 1
+	for i := 0; i*8 < n && i < len(s); i += 8 {
+		// Eight bytes, or what is left of them, each with its first day in the lowest bit.
+		var w uint64
+		if len(s)-i >= 8 {
+			w = bits.Reverse64(bits.ReverseBytes64(word(s[i:])))
+		} else {
+			w = bits.Reverse64(bits.ReverseBytes64(rest(s[i:])))
+		}
+		if left := n - i*8; left < 64 {
+			w &= 1<<left - 1
 		}
 		k := at + i*8
 		b.words[k>>6] |= w << (k & 63)
-		if k&63 > 56 && w>>(64-k&63) != 0 {
+		if k&63 > 0 && w>>(64-k&63) != 0 {
 			b.words[k>>6+1] |= w >> (64 - k&63)
 		}
 	}
@@ -48,22 +56,28 @@ func (b bitmap) count() int {
 
 // longest returns the length of the longest run.
 func (b bitmap) longest() int {
-	best, run := 0, 0
+	best, run := 0, 0 // run ends where the word begins
 	for _, w := range b.words {
-		for left := 64; left > 0; {
-			if gap := min(bits.TrailingZeros64(w), left); gap > 0 {
-				best, run = max(best, run), 0
-				w >>= gap
-				left -= gap
-				continue
-			}
-			ones := bits.TrailingZeros64(^w)
-			run += ones
-			w >>= ones // by 64: zero
-			left -= ones
+		if w == ^uint64(0) {
+			run += 64
+			continue
+		}
+		best = max(best, run+bits.TrailingZeros64(^w))
+		run = bits.LeadingZeros64(^w)
+		for w = runs(w, best+1); w != 0; w &= w >> 1 {
+			best++
 		}
 	}
 	return max(best, run)
+}
+
+// runs returns the places in a word at which n places follow each other, from there on.
+func runs(w uint64, n int) uint64 {
+	have := 1
+	for ; have*2 <= n && w != 0; have *= 2 {
+		w &= w >> have
+	}
+	return w & (w >> (n - have))
 }
 
 // before returns the length of the run that ends at i; 0 if i is not there.
@@ -135,7 +149,7 @@ type history struct {
 
 // newHistory makes a history of the days from one to another of strings that each hold a year, from the last year down.
 // A year that is not there is "".
-func newHistory(from, to calendar.Day, last int, years []string, skipped []calendar.Day) history {
+func newHistory(from, to calendar.Day, last int, years []string) history {
 	h := history{from: from, days: newBitmap(to.Sub(from) + 1)}
 	for i, s := range years {
 		if s == "" {
@@ -158,8 +172,22 @@ func newHistory(from, to calendar.Day, last int, years []string, skipped []calen
 		}
 	}
 	h.runs = h.days
+	return h
+}
+
+// put sets or clears a day of the window.
+func (h history) put(day calendar.Day, set bool) {
+	if i := day.Sub(h.from); set {
+		h.days.add(i)
+	} else {
+		h.days.remove(i)
+	}
+}
+
+// skip returns the history without the days in its runs that never existed, unless they are there.
+func (h history) skip(skipped []calendar.Day) history {
 	for _, day := range skipped {
-		if i := day.Sub(from); i >= 0 && i < h.days.n && !h.days.has(i) {
+		if i := day.Sub(h.from); i >= 0 && i < h.days.n && !h.days.has(i) {
 			h.gone = append(h.gone, i)
 		}
 	}

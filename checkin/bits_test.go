@@ -96,7 +96,7 @@ func FuzzYears(f *testing.F) {
 		if skip >= 365+366 {
 			years = years[:len(years)-1]
 		}
-		h := newHistory(from, to, to.Year, years, nil)
+		h := newHistory(from, to, to.Year, years)
 		text := map[int]string{2023: a, 2024: b, 2025: c}
 		want := make([]bool, to.Sub(from)+1)
 		total := 0

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,7 +34,7 @@ type Options struct {
 
 	// Keep says for how long a year is kept after its end, in the zone of the tracker that writes: at most 36,500 days, -1 is
 	// for ever. Defaults to 3,660 days, ten years, at 136 bytes a user and year. Each check-in reads all years that are kept;
-	// those of the last hundred with -1. A change reaches a year with the next check-in of it.
+	// those of the last hundred with -1. A change reaches a year with the next day that is set in it.
 	Keep time.Duration
 
 	// Milestones are lengths of streaks that [Result.Reached] reports, such as 3, 7, 30. From 1 to the days of Keep.
@@ -54,7 +55,7 @@ const (
 )
 
 // Tracker keeps the days on which users checked in. It is made by [New]; the zero value answers every call with an
-// error. It is safe for concurrent use, and holds no connection, goroutine or data of its own.
+// error. It is safe for concurrent use, and holds no connection, goroutine or data of a user.
 type Tracker struct {
 	rdb        redis.UniversalClient
 	namespace  string // with its colon
@@ -63,6 +64,9 @@ type Tracker struct {
 	backfill   int
 	keep       time.Duration // -1: for ever
 	milestones []int         // ascending, each once
+
+	latest atomic.Pointer[view] // of the last call
+	many   *atomic.Bool         // whether the last user had more years than one; shared with In
 }
 
 var (
@@ -95,6 +99,7 @@ func New(rdb redis.UniversalClient, opts Options) (*Tracker, error) {
 		dayStart:  opts.DayStart,
 		backfill:  opts.Backfill,
 		keep:      cmp.Or(opts.Keep, defaultKeep),
+		many:      new(atomic.Bool),
 	}
 	longest := int(maxKeep / hours24)
 	if t.keep > 0 {
@@ -125,7 +130,8 @@ func New(rdb redis.UniversalClient, opts Options) (*Tracker, error) {
 }
 
 // In returns the same tracker, with the same keys and options, for a user whose days are those of another zone. A nil
-// loc is UTC. It costs one small allocation, so it can be called for every request.
+// loc is UTC. It costs one small allocation, so it can be called for every request; who keeps one for each zone saves a
+// microsecond more, as a tracker remembers what its present day means.
 //
 // A user who travels west may be in a day again that was already checked in; what was checked in on a day that has not
 // begun yet in the new zone does not count there until it has.
@@ -133,9 +139,16 @@ func (t *Tracker) In(loc *time.Location) *Tracker {
 	if t == nil {
 		return nil
 	}
-	c := *t
-	c.loc = cmp.Or(loc, time.UTC)
-	return &c
+	return &Tracker{
+		rdb:        t.rdb,
+		namespace:  t.namespace,
+		loc:        cmp.Or(loc, time.UTC),
+		dayStart:   t.dayStart,
+		backfill:   t.backfill,
+		keep:       t.keep,
+		milestones: t.milestones,
+		many:       t.many,
+	}
 }
 
 // prefix checks a namespace, and returns it with its colon.

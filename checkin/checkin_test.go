@@ -641,7 +641,10 @@ func TestForeignType(t *testing.T) {
 				func() error { return tr.Forget(ctx, user) },
 			}
 			for i, call := range calls {
-				require.ErrorIs(t, call(), ErrWrongType, "call %d, %d", i, year)
+				for _, many := range []bool{false, true} {
+					tr.many.Store(many)
+					require.ErrorIs(t, call(), ErrWrongType, "call %d, %d", i, year)
+				}
 			}
 			theirs, err := e.Client.LRange(ctx, key, 0, -1).Result()
 			require.NoError(t, err)
@@ -684,7 +687,7 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// TestKeepChanges: each check-in sets the expiry that its tracker wants.
+// TestKeepChanges: each day that is set sets the expiry that its tracker wants.
 func TestKeepChanges(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -693,10 +696,87 @@ func TestKeepChanges(t *testing.T) {
 	t.Cleanup(func() { rdb.Del(context.WithoutCancel(ctx), key) })
 	at := noon("2095-03-03")
 	for _, keep := range []time.Duration{0, ever, 24 * time.Hour, ever} {
+		at = at.Add(24 * time.Hour)
 		_, err := newTracker(t, rdb, Options{Namespace: "TestKeepChanges", Keep: keep}).CheckInAt(ctx, "u", at)
 		require.NoError(t, err)
 		ttl, err := rdb.PTTL(ctx, key).Result()
 		require.NoError(t, err)
 		assert.Equal(t, keep != ever, ttl > 0)
+	}
+}
+
+// TestInvalidComesFirst: a day that never existed in the zone is invalid, also while it is in the future, and when it is
+// too old.
+func TestInvalidComesFirst(t *testing.T) {
+	t.Parallel()
+	apia := zone(t, "Pacific/Apia")
+	rdb := lardertest.New(t)
+	var count counting
+	rdb.AddHook(&count)
+	tr := newTracker(t, rdb, Options{Location: apia, Backfill: 1})
+	for _, now := range []string{"2011-12-20 12:00", "2012-01-31 12:00", "2026-06-01 12:00"} {
+		_, sent := count.of(func() {
+			_, err := tr.BackfillAt(t.Context(), "u", day("2011-12-30"), moment(now, apia))
+			require.ErrorIs(t, err, ErrInvalidDay, now)
+			_, err = tr.UndoAt(t.Context(), "u", day("2011-12-30"), moment(now, apia))
+			require.ErrorIs(t, err, ErrInvalidDay, now)
+		})
+		assert.Zero(t, sent)
+	}
+}
+
+// TestUndoOfNothing: where there is nothing to be undone nothing is written, not even zeros.
+func TestUndoOfNothing(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	rdb := redistest.Standalone(t)
+	tr := newTracker(t, rdb, Options{Namespace: "TestUndoOfNothing", Backfill: 365})
+	t.Cleanup(func() { _ = tr.Forget(context.WithoutCancel(ctx), "u") })
+	_, err := tr.CheckInAt(ctx, "u", noon("2095-01-03"))
+	require.NoError(t, err)
+	r, err := tr.UndoAt(ctx, "u", day("2095-06-01"), noon("2095-06-02"))
+	require.NoError(t, err)
+	assert.False(t, r.Removed)
+	assert.Equal(t, 1, r.Stats.Total)
+	text, err := rdb.Get(ctx, tr.yearKeys("u", 2095, 2095)[0]).Result()
+	require.NoError(t, err)
+	assert.Equal(t, " ", text)
+}
+
+// TestGuess: whatever a tracker supposes about the years of a user, the answer is right, and the next guess is as well.
+func TestGuess(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	rdb := lardertest.New(t)
+	tr := newTracker(t, rdb, Options{})
+	for _, guess := range []bool{false, true} {
+		for years := range 3 {
+			user := fmt.Sprint(guess, years)
+			for y := range years {
+				_, err := tr.CheckInAt(ctx, user, noon("2095-12-31").AddDate(-y-1, 0, 0))
+				require.NoError(t, err)
+			}
+			tr.many.Store(guess)
+			r, err := tr.In(zone(t, "Asia/Kathmandu")).CheckInAt(ctx, user, noon("2095-12-31"))
+			require.NoError(t, err)
+			assert.True(t, r.New)
+			assert.Equal(t, years+1, r.Stats.Total)
+			assert.Equal(t, years > 0, tr.many.Load())
+			tr.many.Store(guess)
+			s, err := tr.StatsAt(ctx, user, noon("2095-12-31"))
+			require.NoError(t, err)
+			assert.Equal(t, r.Stats, s)
+			assert.Equal(t, years > 0, tr.many.Load())
+			tr.many.Store(guess)
+			r, err = tr.CheckInAt(ctx, user, noon("2095-12-31"))
+			require.NoError(t, err)
+			assert.False(t, r.New)
+			assert.Equal(t, years+1, r.Stats.Total)
+		}
+		user := fmt.Sprint(guess, "theirs")
+		require.NoError(t, rdb.RPush(ctx, tr.yearKeys(user, 2095, 2095)[0], "theirs").Err())
+		tr.many.Store(guess)
+		_, err := tr.CheckInAt(ctx, user, noon("2095-12-31"))
+		require.ErrorIs(t, err, ErrWrongType)
 	}
 }

@@ -57,7 +57,7 @@ func (a *Activity) count(ctx context.Context, from, to calendar.Day) (int64, err
 func (a *Activity) Every(ctx context.Context, days ...calendar.Day) (int64, error) {
 	n, err := a.every(ctx, days)
 	if err != nil {
-		return 0, failed("count every", fmt.Sprintf("%v", days), err)
+		return 0, failed("count every", plural(len(days), "day"), err)
 	}
 	return n, nil
 }
@@ -197,6 +197,9 @@ func (a *Activity) fetch(ctx context.Context, days []calendar.Day, indexes map[u
 	}
 	one := make([]string, len(days))
 	for _, number := range numbers {
+		if err := ctx.Err(); err != nil { // what is done with a segment may take long
+			return err
+		}
 		clear(one)
 		for _, d := range indexes[number] {
 			one[d], texts = texts[0], texts[1:]

@@ -1,6 +1,6 @@
 // Package checkin keeps daily check-ins: streaks, calendars and milestones that are right across months, years, leap
-// days and time zones, in one round trip and 136 bytes a user and year; and who was active on which day, for daily,
-// weekly and monthly active users, retention and cohorts.
+// days and time zones, in one round trip and 136 bytes for each user and year. It also keeps who was active on which
+// day, for daily, weekly and monthly active users, retention and cohorts.
 //
 //	tracker, err := checkin.New(rdb, checkin.Options{Milestones: []int{3, 7, 30}})
 //	if err != nil {
@@ -16,11 +16,12 @@
 // takes corrections: [Tracker.Backfill], [Tracker.Undo], [Tracker.Forget]. A [Calendar] prints itself like the program
 // cal and draws itself as a heat map. An [Activity] answers questions about all users: [Activity.Count],
 // [Activity.Every], [Activity.Retention], [Activity.Cohorts], [Activity.Members]. Its users are numbers, which [IDs]
-// gives to names. The two know nothing of each other: who needs both writes both.
+// gives to names. The two are independent: a service that needs both writes both.
 //
-// Not for events that happen more than once a day, nor for what happened within one: a day is a bit. Not for counting
-// visitors without an account, where an error of a percent will do: package visitors does that in 12 KB a page and day.
-// An [Activity] is exact, and takes a bit a user and day: ids that are hashes, or snowflakes, cost up to 8 KB each.
+// Do not use it for events that happen more than once a day, or to know when within a day: a day is one bit. Do not use
+// it to count visitors without an account, where an error of a percent is acceptable: package visitors does that in 12
+// KB for each page and day. An [Activity] is exact, and takes a bit for each user and day. Its ids should be dense:
+// those that are hashes or snowflakes cost up to 8 KB each.
 //
 // # Keys
 //
@@ -29,26 +30,28 @@
 //	[<namespace>:]activity:{<day>}:segments      string   bit = a segment that the day has
 //	[<namespace>:]ids:{names}:map                hash     "=name" holds its number, "#number" its name
 //
-// They are plain bitmaps of Redis, for other languages to read: GETBIT checkin:{42}:2026 0 is January 1. In users,
-// "%" is written as %25 and "}" as %7D.
+// They are plain bitmaps, which other languages can read: GETBIT checkin:{42}:2026 0 is January 1. In users, "%" is
+// written as %25 and "}" as %7D.
 //
 // # Time
 //
-// A day is one of the clock on the wall in Options.Location, and begins when it shows Options.DayStart. [Tracker.In] is
-// the same tracker for a user in another zone. Days of 23 and of 25 hours are days, a day that never existed, such as
-// 2011-12-30 in Apia, breaks no streak, and no day is ever found by adding 24 hours. Each method that needs the time has
-// a form that takes it as an argument, such as [Tracker.CheckInAt]; scripts never ask the server for it. Times are of
-// the years 1900 to 2199.
+// Days are those of the wall clock in Options.Location. A day begins when that clock shows Options.DayStart.
+// [Tracker.In] is the same tracker for a user in another zone. Days of 23 and of 25 hours are days, a day that never
+// existed, such as 2011-12-30 in Apia, breaks no streak, and no day is ever found by adding 24 hours. Each method that
+// needs the time has a form that takes it as an argument, such as [Tracker.CheckInAt]; scripts never ask the server for
+// it. Times are of the years 1900 to 2199.
 //
-// A year expires Options.Keep after its end, at a moment that is set with every check-in, in the same script. By the
-// time that a call is given, a year is over at that moment even if it is still there. Streaks go back to the oldest
+// A year expires Options.Keep after its end, at a moment that is set with every new day, in the same script. By the time
+// that a call is given, a year is over at that moment even if it is still there. Streaks go back to the oldest
 // year that is kept, at most a hundred years: Stats.Truncated says that there may have been more.
 //
 // # Errors
 //
-// [ErrInvalidDay], [ErrFuture], [ErrTooOld], [ErrRange] and [ErrEmpty] are about arguments, in this order, and come
-// before anything is sent. [ErrWrongType] says that a key holds something that is not ours; it is left as it was.
-// [ErrOutcomeUnknown] says that a change was sent, once, and never answered: check in again, and the streak is right.
+// [ErrEmpty], [ErrInvalidDay], [ErrRange], [ErrFuture] and [ErrTooOld] are about arguments, and come before anything is
+// sent; only a year that is over by the clock of the server alone is found out there. A day that does not exist is said to
+// be that, also where it is in the future or too old. [ErrWrongType] says that a key holds something that is not ours; it
+// is left as it was, and nothing else is changed. [ErrOutcomeUnknown] says that a change was sent, once, and never
+// answered: check in again, and the streak is right.
 // Reads, and [Activity.Mark] and [Activity.Unmark], which can be repeated, are.
 //
 // # Cluster

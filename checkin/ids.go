@@ -26,7 +26,8 @@ var idScript = once.NewScript(idLua)
 
 // IDs gives names dense numbers, from 0, for [Activity]. It is made by [NewIDs]; the zero value answers every call with
 // an error. It is safe for concurrent use. Numbers are given for ever: they do not expire, and are never given again. All
-// are in one hash, of about 150 bytes a name.
+// are in one hash, of about 150 bytes a name. If a name is taken out of it by hand, its number may be given again; two
+// names never share one.
 type IDs struct {
 	rdb  redis.UniversalClient
 	key  string

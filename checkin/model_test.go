@@ -139,10 +139,10 @@ func (m *model) refused(d calendar.Day, at time.Time, loc *time.Location) error 
 	switch {
 	case !d.Valid():
 		return ErrInvalidDay
+	case !m.exists(d, loc):
+		return ErrInvalidDay
 	case d.After(today):
 		return ErrFuture
-	case !m.exists(d, loc) && d.Year >= m.oldest(at, loc):
-		return ErrInvalidDay
 	case d.Year < m.oldest(at, loc):
 		return ErrTooOld
 	}

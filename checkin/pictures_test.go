@@ -5,7 +5,9 @@ import (
 	"encoding/xml"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -162,5 +164,32 @@ func TestStringIsTidy(t *testing.T) {
 		for line := range strings.Lines(c.String()) {
 			assert.Equal(t, strings.TrimRight(line, " \n")+"\n", line)
 		}
+	}
+}
+
+// contrast is that of two colors, as WCAG counts it.
+func contrast(a, b string) float64 {
+	light := func(color string) float64 {
+		var c [3]int
+		_, _ = fmt.Sscanf(color, "#%02x%02x%02x", &c[0], &c[1], &c[2])
+		return luminance(c[0], c[1], c[2])
+	}
+	la, lb := light(a), light(b)
+	return (max(la, lb) + 0.05) / (min(la, lb) + 0.05)
+}
+
+// TestContrast: each share can be read on its color, and each color is one, whatever a Table that was made by hand holds.
+func TestContrast(t *testing.T) {
+	t.Parallel()
+	assert.InDelta(t, 21, contrast("#000000", "#ffffff"), 1e-9)
+	for i := range 1001 {
+		fill, ink := shade(float64(i) / 1000)
+		assert.GreaterOrEqual(t, contrast(fill, ink), 4.5, "%v on %v", ink, fill)
+	}
+	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -7, 7} {
+		table := Table{Rows: []CohortRow{{Size: 1, Cells: []Retained{{Rate: rate}}}}}
+		var b strings.Builder
+		require.NoError(t, table.SVG(&b))
+		assert.Regexp(t, `rx="3" fill="#[0-9a-f]{6}"`, b.String(), "%v", rate)
 	}
 }

@@ -47,15 +47,16 @@ func (t *Tracker) stats(ctx context.Context, user string, at time.Time) (Stats, 
 	if err := t.check(user); err != nil {
 		return Stats{}, err
 	}
-	w, err := t.window(at)
+	v, err := t.view(at)
 	if err != nil {
 		return Stats{}, err
 	}
-	years, err := t.read(ctx, t.yearKeys(user, w.today.Year, w.oldest))
+	years, err := t.read(ctx, t.yearKeys(user, v.today.Year, v.oldest))
 	if err != nil {
 		return Stats{}, err
 	}
-	return newHistory(w.first(), w.today, w.today.Year, years, t.skipped(w.first(), w.today)).stats(), nil
+	h := newHistory(v.first(), v.today, v.today.Year, years)
+	return h.skip(v.skipped).stats(), nil
 }
 
 // Month returns the calendar of a month: [Tracker.MonthAt] of time.Now().
@@ -116,11 +117,11 @@ func (t *Tracker) calendar(ctx context.Context, user string, from, to calendar.D
 	if err := checkRange(from, to); err != nil {
 		return Calendar{}, err
 	}
-	w, err := t.window(now)
+	v, err := t.view(now)
 	if err != nil {
 		return Calendar{}, err
 	}
-	oldest := w.oldest
+	oldest := v.oldest
 	if t.keep < 0 {
 		oldest = firstYear // all that was ever stored
 	}
@@ -132,7 +133,7 @@ func (t *Tracker) calendar(ctx context.Context, user string, from, to calendar.D
 			return Calendar{}, err
 		}
 	}
-	h := newHistory(from, to, newest, years, t.skipped(from, to))
+	h := newHistory(from, to, newest, years).skip(t.skipped(from, to))
 	c := Calendar{From: from, To: to, Checked: make([]bool, h.days.n), Count: h.days.count(), Longest: h.runs.longest()}
 	for i := range c.Checked {
 		c.Checked[i] = h.days.has(i)
@@ -160,7 +161,7 @@ func (t *Tracker) read(ctx context.Context, keys []string) ([]string, error) {
 	if len(keys) == 1 {
 		return gets(ctx, t.rdb, keys)
 	}
-	reply, err := readScript.Read(ctx, t.rdb, keys)
+	reply, err := readScript.Read(ctx, t.rdb, keys, t.guess())
 	if once.Code(err) == "TRYAGAIN" { // the slot is on the move, and has keys on both nodes
 		return gets(ctx, t.rdb, keys)
 	}
@@ -168,8 +169,11 @@ func (t *Tracker) read(ctx context.Context, keys []string) ([]string, error) {
 		return nil, err
 	}
 	all, ok := reply.([]any)
-	if !ok || len(all) != len(keys) {
+	if !ok || len(all) != 1 && len(all) != len(keys) {
 		return nil, fmt.Errorf("unexpected reply of %T", reply)
 	}
-	return texts(all)
+	out := make([]string, len(keys))
+	err = texts(out, all)
+	t.learn(out)
+	return out, err
 }

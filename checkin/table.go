@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -36,7 +37,12 @@ func (t Table) SVG(w io.Writer) error {
 	height := tableTop + len(t.Rows)*cellHeight + tableBottom
 
 	var out bytes.Buffer
-	openSVG(&out, width, height, "Retention of "+plural(len(t.Rows), "cohort"))
+	title := fmt.Sprintf("Retention of %s, %v", plural(len(t.Rows), "cohort"), t.Rows[0].Cohort)
+	if n := len(t.Rows); n > 1 {
+		title += fmt.Sprintf(" to %v", t.Rows[n-1].Cohort)
+	}
+	openSVG(&out, width, height, title)
+	t.describe(&out)
 	fmt.Fprintf(&out, `<text x="%d" y="26" class="t">Retention</text>`+"\n", tableMargin)
 	fmt.Fprintf(&out, `<text x="%d" y="%d" class="l">cohort</text>`+"\n", tableMargin, tableTop-8)
 	fmt.Fprintf(&out, `<text x="%d" y="%d" class="l" text-anchor="end">users</text>`+"\n", sizeRight, tableTop-8)
@@ -69,6 +75,21 @@ func (t Table) SVG(w io.Writer) error {
 	return err
 }
 
+// describe says what the picture shows to those who cannot see it.
+func (t Table) describe(out *bytes.Buffer) {
+	out.WriteString("<desc>")
+	for _, r := range t.Rows {
+		fmt.Fprintf(out, "%v, users: %s", r.Cohort, grouped(r.Size))
+		for _, c := range r.Cells {
+			if c.After > 0 && r.Size > 0 {
+				fmt.Fprintf(out, ", day %d %s", c.After, percent(c.Rate))
+			}
+		}
+		out.WriteString(". ")
+	}
+	out.WriteString("</desc>\n")
+}
+
 // percent is a share in text; a tenth is shown only where it matters.
 func percent(rate float64) string {
 	p := rate * 100
@@ -80,13 +101,31 @@ func percent(rate float64) string {
 
 // shade is the color of a share, from a pale to a deep blue, and that of the letters on it.
 func shade(rate float64) (fill, ink string) {
-	rate = min(max(rate, 0), 1)
+	if rate = min(max(rate, 0), 1); math.IsNaN(rate) { // in a Table that was made by hand
+		rate = 0
+	}
 	mix := func(pale, deep float64) int { return int(pale + (deep-pale)*rate + 0.5) }
-	ink = "#1f2328"
-	if rate > 0.6 {
+	red, green, blue := mix(0xea, 0x0b), mix(0xf3, 0x4f), mix(0xff, 0xa8)
+	ink = "#000000"
+	if luminance(red, green, blue) < evenInk {
 		ink = "#ffffff"
 	}
-	return fmt.Sprintf("#%02x%02x%02x", mix(0xea, 0x0b), mix(0xf3, 0x4f), mix(0xff, 0xa8)), ink
+	return fmt.Sprintf("#%02x%02x%02x", red, green, blue), ink
+}
+
+// evenInk is the luminance on which black and white can be read equally well, with a contrast of 4.6 to 1.
+const evenInk = 0.179
+
+// luminance is how light a color is, from 0 to 1, as WCAG 2 defines it.
+func luminance(red, green, blue int) float64 {
+	linear := func(c int) float64 {
+		v := float64(c) / 255
+		if v <= 0.04045 {
+			return v / 12.92
+		}
+		return math.Pow((v+0.055)/1.055, 2.4)
+	}
+	return 0.2126*linear(red) + 0.7152*linear(green) + 0.0722*linear(blue)
 }
 
 // grouped writes a number with a comma after each three digits.

@@ -1,6 +1,9 @@
 package checkin
 
 import (
+	"math/rand/v2"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,18 +86,74 @@ func TestExpiry(t *testing.T) {
 		{"America/New_York", 30 * time.Minute, 2028, "2029-01-01 05:30"},
 	} {
 		tr := &Tracker{loc: zone(t, c.zone), dayStart: c.dayStart, keep: 90 * time.Minute}
-		ms, ok := tr.expiry(c.year)
-		assert.True(t, ok)
+		at, text := tr.expiry(c.year)
+		assert.Equal(t, strconv.FormatInt(at.UnixMilli(), 10), text)
 		end := moment(c.want, time.UTC)
-		assert.Equal(t, end.Add(90*time.Minute), time.UnixMilli(ms).UTC())
+		assert.Equal(t, end.Add(90*time.Minute), at.UTC())
 		// The day on the other side of that moment is of the next year.
 		assert.Equal(t, calendar.Day{Year: c.year, Month: 12, Day: 31}, dayOf(end.Add(-1), tr.loc, tr.dayStart))
 		assert.Equal(t, calendar.Day{Year: c.year + 1, Month: 1, Day: 1}, dayOf(end, tr.loc, tr.dayStart))
-		w, err := tr.window(time.UnixMilli(ms).Add(-time.Millisecond))
+		w, err := tr.window(at.Add(-time.Millisecond))
 		require.NoError(t, err)
 		assert.Equal(t, c.year, w.oldest)
-		w, err = tr.window(time.UnixMilli(ms))
+		w, err = tr.window(at)
 		require.NoError(t, err)
 		assert.Equal(t, c.year+1, w.oldest)
 	}
+}
+
+// TestView: what is kept of the last call is used as long as it is right, and not a moment longer.
+func TestView(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(11, 3))
+	for _, l := range lives {
+		tr := newTracker(t, lardertest.New(t), Options{
+			Location: zone(t, l.zone), DayStart: l.opts.DayStart + time.Duration(r.IntN(2)), Keep: l.opts.Keep,
+		})
+		start := day(l.start).Start(tr.loc)
+		for range 400 {
+			at := start.Add(time.Duration(r.Int64N(int64(500 * 24 * time.Hour))))
+			v, err := tr.view(at)
+			require.NoError(t, err)
+			require.False(t, at.Before(v.from))
+			require.True(t, at.Before(v.until))
+			around := []time.Time{at, v.from, v.until.Add(-1), v.from.Add(time.Duration(r.Int64N(int64(v.until.Sub(v.from)))))}
+			for _, same := range around {
+				w, err := tr.window(same)
+				require.NoError(t, err)
+				require.Equal(t, w, v.window, "%v, %v", tr.loc, same)
+				kept, err := tr.view(same)
+				require.NoError(t, err)
+				require.Same(t, v, kept)
+			}
+			require.Equal(t, tr.skipped(v.first(), v.today), v.skipped)
+			for _, other := range []time.Time{v.from.Add(-1), v.until} {
+				w, err := tr.window(other)
+				require.NoError(t, err)
+				next, err := tr.view(other)
+				require.NoError(t, err)
+				require.Equal(t, w, next.window, "%v, %v", tr.loc, other)
+			}
+		}
+	}
+}
+
+// TestViewOfMany: callers at once, each in its own time, share a tracker.
+func TestViewOfMany(t *testing.T) {
+	t.Parallel()
+	tr := newTracker(t, lardertest.New(t), Options{Location: zone(t, "Pacific/Apia")})
+	var wg sync.WaitGroup
+	for caller := range 4 {
+		wg.Go(func() {
+			at := noon("2011-12-25").AddDate(caller, 0, 0)
+			for range 2000 {
+				at = at.Add(7 * time.Hour)
+				v, err := tr.view(at)
+				if !assert.NoError(t, err) || !assert.Equal(t, dayOf(at, tr.loc, 0), v.today) {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

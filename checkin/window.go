@@ -2,6 +2,7 @@ package checkin
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/larder-go/larder/calendar"
@@ -18,8 +19,43 @@ func (w window) first() calendar.Day {
 	return calendar.Day{Year: w.oldest, Month: time.January, Day: 1}
 }
 
-// window finds out what the tracker can see at a moment. A year is retained until Keep after its end, that is as long as
-// the moment that long ago lies in it, or in an earlier one.
+// view is a window with all that follows from it, and the moments at which it is the same.
+type view struct {
+	window
+	skipped []calendar.Day // those of the window
+	expires time.Time      // when today's year does
+	expiry  string         // the same in milliseconds since 1970; empty: never
+	from    time.Time      // the first moment of the window
+	until   time.Time      // the first moment that is no longer of it
+}
+
+// view finds out what the tracker can see at a moment. The last answer is kept, as most are for the present day.
+func (t *Tracker) view(at time.Time) (*view, error) {
+	if v := t.latest.Load(); v != nil && !at.Before(v.from) && at.Before(v.until) {
+		return v, nil
+	}
+	w, err := t.window(at)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{window: w, skipped: t.skipped(w.first(), w.today)}
+	v.expires, v.expiry = t.expiry(w.today.Year)
+	v.from, v.until = bounds(at, t.loc, t.dayStart)
+	if t.keep > 0 {
+		from, until := bounds(at.Add(-t.keep), t.loc, t.dayStart)
+		if from = from.Add(t.keep); from.After(v.from) {
+			v.from = from
+		}
+		if until = until.Add(t.keep); until.Before(v.until) {
+			v.until = until
+		}
+	}
+	t.latest.Store(v)
+	return v, nil
+}
+
+// window finds out which days the tracker can see at a moment. A year is retained until Keep after its end, that is as
+// long as the moment that long ago lies in it, or in an earlier one.
 func (t *Tracker) window(at time.Time) (window, error) {
 	w := window{today: dayOf(at, t.loc, t.dayStart)}
 	if y := w.today.Year; y < firstYear || y > lastYear {
@@ -30,6 +66,27 @@ func (t *Tracker) window(at time.Time) (window, error) {
 		w.oldest = min(max(w.oldest, dayOf(at.Add(-t.keep), t.loc, t.dayStart).Year), w.today.Year)
 	}
 	return w, nil
+}
+
+// bounds returns moments around one, from the first to one that is no longer of them, at all of which dayOf says the
+// same: the day, or the part of it with the same offset from UTC.
+func bounds(at time.Time, loc *time.Location, dayStart time.Duration) (from, until time.Time) {
+	at = at.In(loc)
+	_, offset := at.Zone()
+	// When the clock on the wall shows dayStart, by that offset.
+	begins := func(day calendar.Day) time.Time {
+		return day.Start(time.UTC).Add(dayStart - time.Duration(offset)*time.Second)
+	}
+	today := dayOf(at, loc, dayStart)
+	from, until = begins(today), begins(today.Add(1))
+	start, end := at.ZoneBounds()
+	if !start.IsZero() && start.After(from) {
+		from = start
+	}
+	if !end.IsZero() && end.Before(until) {
+		until = end
+	}
+	return from, until
 }
 
 // dayOf is the day of a moment, where days begin when a clock on the wall shows dayStart.
@@ -44,16 +101,17 @@ func dayOf(at time.Time, loc *time.Location, dayStart time.Duration) calendar.Da
 	return calendar.Of(wall.Add(-dayStart), time.UTC)
 }
 
-// expiry is when a year expires, in milliseconds since 1970, and false if it never does.
-func (t *Tracker) expiry(year int) (int64, bool) {
+// expiry is when a year expires, also as text in milliseconds since 1970, which is empty if it never does.
+func (t *Tracker) expiry(year int) (time.Time, string) {
 	if t.keep < 0 {
-		return 0, false
+		return time.Time{}, ""
 	}
 	end := calendar.Day{Year: year + 1, Month: time.January, Day: 1}.Start(t.loc)
 	if t.dayStart > 0 {
 		end = time.Date(year+1, time.January, 1, 0, 0, int(t.dayStart/time.Second), int(t.dayStart%time.Second), t.loc)
 	}
-	return end.Add(t.keep).UnixMilli(), true
+	at := end.Add(t.keep)
+	return at, strconv.FormatInt(at.UnixMilli(), 10)
 }
 
 // jump is how far an offset from UTC has to change for a day to be skipped, with room for a summer time that ends in the

@@ -3,7 +3,7 @@ package checkin
 import (
 	"context"
 	"fmt"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/larder-go/larder/calendar"
@@ -79,23 +79,24 @@ func (t *Tracker) change(ctx context.Context, user string, which *calendar.Day, 
 	if which != nil && !which.Valid() {
 		return Result{}, ErrInvalidDay
 	}
-	w, err := t.window(now)
+	v, err := t.view(now)
 	if err != nil {
 		return Result{}, err
 	}
-	skipped := t.skipped(w.first(), w.today)
-	day := w.today
+	day := v.today
 	if which != nil {
 		day = *which
-		if err := t.allowed(day, w, skipped); err != nil {
+		if err := t.allowed(day, v); err != nil {
 			return Result{}, err
 		}
 	}
-	years, was, err := t.write(ctx, user, day, w, set)
+	years, was, err := t.write(ctx, user, day, v, set)
 	if err != nil {
 		return Result{}, err
 	}
-	h := newHistory(w.first(), w.today, w.today.Year, years, skipped)
+	h := newHistory(v.first(), v.today, v.today.Year, years)
+	h.put(day, set)
+	h = h.skip(v.skipped)
 	r := Result{Day: day, New: set && !was, Removed: !set && was, Stats: h.stats()}
 	if r.New && len(t.milestones) > 0 {
 		before, after := h.around(day)
@@ -109,22 +110,22 @@ func (t *Tracker) change(ctx context.Context, user string, which *calendar.Day, 
 }
 
 // allowed says whether a valid day may be changed.
-func (t *Tracker) allowed(day calendar.Day, w window, skipped []calendar.Day) error {
-	if day.After(w.today) {
-		return fmt.Errorf("%w: today is %v", ErrFuture, w.today)
+func (t *Tracker) allowed(day calendar.Day, v *view) error {
+	if len(t.skipped(day, day)) > 0 {
+		return fmt.Errorf("%w in %v", ErrInvalidDay, t.loc)
 	}
-	back := w.today.Sub(day)
-	for _, s := range skipped {
-		if s == day {
-			return fmt.Errorf("%w in %v", ErrInvalidDay, t.loc)
-		}
+	if day.After(v.today) {
+		return fmt.Errorf("%w: today is %v", ErrFuture, v.today)
+	}
+	back := v.today.Sub(day)
+	for _, s := range v.skipped {
 		if s.After(day) {
 			back--
 		}
 	}
 	switch {
-	case day.Year < w.oldest:
-		return fmt.Errorf("%w: kept is what was in %d or later", ErrTooOld, w.oldest)
+	case day.Year < v.oldest:
+		return fmt.Errorf("%w: kept is what was in %d or later", ErrTooOld, v.oldest)
 	case back > t.backfill:
 		return fmt.Errorf("%w: %d days back, of at most %d", ErrTooOld, back, t.backfill)
 	}
@@ -134,82 +135,87 @@ func (t *Tracker) allowed(day calendar.Day, w window, skipped []calendar.Day) er
 // clocks is how far apart the clocks of this process and of the server may be, for a year that is stored to be there.
 const clocks = 30 * hours24
 
-// write sets or clears a day, and returns the retained years from the current one down, and what the day was.
-func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, w window, set bool) ([]string, bool, error) {
-	bit, value, expiry, near := day.YearDay()-1, "0", "", "0"
+// write sets or clears a day, and returns the retained years from the current one down, and what the day was. In the
+// years it may be as it was, or as it is.
+func (t *Tracker) write(ctx context.Context, user string, day calendar.Day, v *view, set bool) ([]string, bool, error) {
+	value, expiry, near := "0", "", "0"
 	if set {
 		value = "1"
-	}
-	if at, ok := t.expiry(day.Year); ok {
-		expiry = strconv.FormatInt(at, 10)
-		if time.UnixMilli(at).Before(time.Now().Add(clocks)) {
+		var at time.Time
+		if at, expiry = v.expires, v.expiry; day.Year != v.today.Year {
+			at, expiry = t.expiry(day.Year)
+		}
+		if expiry != "" && at.Before(time.Now().Add(clocks)) {
 			near = "1"
 		}
 	}
-	keys := t.yearKeys(user, w.today.Year, w.oldest)
-	own := w.today.Year - day.Year
+	keys := t.yearKeys(user, v.today.Year, v.oldest)
+	own := v.today.Year - day.Year
 	keys[0], keys[own] = keys[own], keys[0] // the script writes the first
-	var others []string
-	reply, err := writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near)
+	years := make([]string, len(keys))
+	bit := day.YearDay() - 1
+	reply, err := writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near, t.guess())
 	if once.Code(err) == "TRYAGAIN" && len(keys) > 1 && !once.IsUnknown(err) {
 		// The slot is on the move, and has keys on both nodes. Each can be asked for by itself; the others first, so
 		// that a foreign type among them is found before anything is written.
-		if others, err = gets(ctx, t.rdb, keys[1:]); err != nil {
+		others, err := gets(ctx, t.rdb, keys[1:])
+		if err != nil {
 			return nil, false, err
 		}
-		keys = keys[:1]
-		reply, err = writeScript.Run(ctx, t.rdb, keys, bit, value, expiry, near)
-	}
-	if err != nil {
+		copy(years[1:], others)
+		reply, err = writeScript.Run(ctx, t.rdb, keys[:1], bit, value, expiry, near, t.guess())
+		if err != nil {
+			return nil, false, err
+		}
+	} else if err != nil {
 		return nil, false, err
 	}
-	years, was, err := written(reply, len(keys))
-	if err != nil {
-		return nil, false, err
-	}
-	years = append(years, others...)
-	years[0] = with(years[0], bit, set)
+	was, err := written(years, reply)
+	t.learn(years)
 	years[0], years[own] = years[own], years[0]
-	return years, was, nil
+	return years, was, err
 }
 
-// written takes the reply of the script apart that writes.
-func written(reply any, n int) (years []string, was bool, err error) {
+// guess is for the scripts that look at several years: whether there are others than the first.
+func (t *Tracker) guess() string {
+	if t.many.Load() {
+		return "1"
+	}
+	return "0"
+}
+
+// learn remembers what would have been right, for the next user.
+func (t *Tracker) learn(years []string) {
+	many := slices.ContainsFunc(years[1:], func(s string) bool { return s != "" })
+	if many != t.many.Load() {
+		t.many.Store(many)
+	}
+}
+
+// written takes the reply of the script apart that writes: years, all or the first alone, and what the bit was.
+func written(years []string, reply any) (was bool, err error) {
 	all, ok := reply.([]any)
-	if !ok || len(all) != n+1 {
-		return nil, false, fmt.Errorf("unexpected reply of %T", reply)
+	n := len(all) - 1
+	if !ok || n != 1 && n != len(years) {
+		return false, fmt.Errorf("unexpected reply of %T", reply)
 	}
 	bit, ok := all[n].(int64)
 	if !ok {
-		return nil, false, fmt.Errorf("unexpected bit of %T", all[n])
+		return false, fmt.Errorf("unexpected bit of %T", all[n])
 	}
-	years, err = texts(all[:n])
-	return years, bit == 1, err
-}
-
-// with returns a year with a day set or cleared.
-func with(year string, bit int, set bool) string {
-	b := make([]byte, max(len(year), bit/8+1))
-	copy(b, year)
-	if mask := byte(0x80 >> (bit % 8)); set {
-		b[bit/8] |= mask
-	} else {
-		b[bit/8] &^= mask
-	}
-	return string(b)
+	return bit == 1, texts(years, all[:n])
 }
 
 // texts makes strings of a reply, "" of nil.
-func texts(all []any) ([]string, error) {
-	out := make([]string, len(all))
+func texts(out []string, all []any) error {
 	for i, v := range all {
 		switch v := v.(type) {
 		case nil:
 		case string:
 			out[i] = v
 		default:
-			return nil, fmt.Errorf("unexpected year of %T", v)
+			return fmt.Errorf("unexpected year of %T", v)
 		}
 	}
-	return out, nil
+	return nil
 }

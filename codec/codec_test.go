@@ -366,3 +366,41 @@ func TestConcurrent(t *testing.T) {
 		require.NoError(t, <-done)
 	}
 }
+
+// Embedded embeds itself, which Go and encoding/json allow.
+type Embedded struct {
+	N int
+	*Embedded
+}
+
+type (
+	oneOfTwo struct{ *TwoOfTwo }
+	TwoOfTwo struct{ *oneOfTwo }
+	// written holds itself, and writes itself.
+	written struct{ *written }
+	// apart holds itself as a field.
+	apart struct {
+		*apart `msgpack:",noinline"`
+		Next   *apart
+	}
+)
+
+func (written) MarshalText() ([]byte, error)  { return []byte("x"), nil }
+func (*written) UnmarshalText(_ []byte) error { return nil }
+
+// TestEmbeddedInItself: the msgpack package would recurse over such a type until the stack ends, which kills the process.
+func TestEmbeddedInItself(t *testing.T) {
+	for _, v := range []any{Embedded{}, &Embedded{}, []Embedded{{}}, map[string][]*Embedded{"a": {{}}}, oneOfTwo{}, struct{ In struct{ E Embedded } }{}} {
+		for range 2 {
+			_, err := codec.Msgpack.Marshal(v)
+			var e *codec.Error
+			require.ErrorAs(t, err, &e, "%T", v)
+			require.ErrorContains(t, err, "embeds itself")
+		}
+	}
+	require.ErrorContains(t, codec.Msgpack.Unmarshal([]byte{0x80}, &Embedded{}), "embeds itself")
+	for _, v := range []any{written{}, apart{}, &apart{Next: &apart{}}, nil, any(nil), 1} {
+		_, err := codec.Msgpack.Marshal(v)
+		require.NoError(t, err, "%T", v)
+	}
+}

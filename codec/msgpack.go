@@ -33,6 +33,9 @@ func encode(v any) (data []byte, err error) {
 	if err := pointers(v); err != nil {
 		return nil, err
 	}
+	if err := embedding(v); err != nil {
+		return nil, err
+	}
 	e, ok := encoders.Get().(*encoder)
 	if !ok {
 		w := new(buffer)
@@ -105,6 +108,9 @@ func (c msgpackCodec) Unmarshal(data []byte, v any) error {
 
 func decode(data []byte, v any) (err error) {
 	if err := target(v); err != nil {
+		return err
+	}
+	if err := embedding(v); err != nil {
 		return err
 	}
 	if err := scan(data, true); err != nil {

@@ -11,42 +11,43 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Fault is something that goes wrong with commands. Without Error, Lost, Refused or Delay nothing does. What scripts
-// call is left alone: a fault strikes the EVAL or EVALSHA that a client sends.
+// A Fault makes commands fail. Without Error, Lost, Refused or Delay it does nothing. It does not apply to what scripts
+// call, but to the EVAL or EVALSHA that a client sends.
 type Fault struct {
-	// Commands are the names of the commands that are struck, "SET" or "set". None means every command, which is more than a test
-	// sees: a new connection says HELLO and CLIENT.
+	// Commands are the names of the commands that fail, "SET" or "set". None means every command, and those are more
+	// than a test sends: each new connection sends HELLO and CLIENT.
 	Commands []string
-	// Skip lets so many commands pass before the first one that is struck.
+	// Skip is how many of these commands pass before the first one fails.
 	Skip int
-	// Times is how many commands are struck; then all is well again. 0 means all of them, until the next SetFaults.
+	// Times is how many commands fail; then all is well again. 0 means all of them, until the next SetFaults.
 	Times int
 
-	// Error is answered in the place of executing the command, as a server says it: its code comes first, as in
-	// "OOM command not allowed when used memory > 'maxmemory'.". In a transaction it spoils the EXEC.
+	// Error is answered instead of executing the command, as a server words it: its code comes first, as in "OOM
+	// command not allowed when used memory > 'maxmemory'.". In a transaction it spoils the EXEC.
 	Error string
-	// Lost executes the command and then breaks the connection in the place of a reply: nobody can know what became of it.
+	// Lost executes the command and then breaks the connection instead of replying: the client cannot know what became
+	// of it.
 	Lost bool
 	// Refused breaks the connection without executing the command.
 	Refused bool
-	// Delay answers so much later, before anything else happens: longer than the client's ReadTimeout is a server that hangs. In
+	// Delay passes before anything else happens: longer than the client's ReadTimeout, it makes a server that hangs. In
 	// a bubble it takes no time.
 	Delay time.Duration
 }
 
-// SetFaults makes commands fail as told, in the place of all faults that were set before; none makes all well again.
-// The first fault that fits a command strikes. rdb is a client of this package, or an AutoPipeliner of one. Its own
-// retries are as on a real server: with go-redis's defaults a command whose reply is Lost is sent four times, so
-// let one fail as often as the code under test has to see, or make the client with MaxRetries -1. One round trip.
+// SetFaults replaces all faults that were set before; without faults, all is well again. Of several faults that fit a
+// command, the first one applies. rdb is a client of this package, or an AutoPipeliner of one. It retries as it would
+// on a real server: with go-redis's defaults, a command whose reply is Lost is sent four times. So let a command fail
+// as often as the code under test has to see, or make the client with MaxRetries -1. One round trip.
 func SetFaults(rdb redis.UniversalClient, faults ...Fault) error {
 	for i, f := range faults {
 		switch {
 		case f.Skip < 0 || f.Times < 0 || f.Delay < 0:
-			return fmt.Errorf("lardertest: set faults: fault %d: Skip, Times and Delay are not negative", i)
+			return fmt.Errorf("lardertest: set faults: fault %d: Skip, Times and Delay must not be negative", i)
 		case f.Error != "" && (f.Lost || f.Refused) || f.Lost && f.Refused:
-			return fmt.Errorf("lardertest: set faults: fault %d: only one of Error, Lost and Refused", i)
+			return fmt.Errorf("lardertest: set faults: fault %d: Error, Lost and Refused exclude each other", i)
 		case strings.ContainsAny(f.Error, "\r\n"):
-			return fmt.Errorf("lardertest: set faults: fault %d: Error %q is more than one line", i, f.Error)
+			return fmt.Errorf("lardertest: set faults: fault %d: Error %q must be one line", i, f.Error)
 		}
 	}
 	text, err := json.Marshal(faults)

@@ -21,21 +21,22 @@ import (
 //go:embed info.txt
 var healthy string
 
-// SetInfo makes INFO answer as a Redis 7.0 that is fine, but for the fields given here, by section: so that a test of a monitor's
-// rules says what is wrong and nothing else. (Before the first SetInfo, INFO has the three fields of miniredis.)
+// SetInfo makes INFO answer as a healthy Redis 7.0 does, except for the fields given here, by section: so a test of a
+// monitor's rules says what is wrong, and nothing else. (Before the first SetInfo, INFO has miniredis's own three
+// fields.)
 //
 //	lardertest.SetInfo(rdb, map[string]map[string]string{
 //		"memory": {"used_memory": "966367641", "maxmemory": "1073741824"}, // 90 %
 //		"stats":  {"evicted_keys": "1200"},
 //	})
 //
-// Sections and fields that Redis 7.0 does not have are added; names of sections may be written in any case. Each call
-// begins anew with a server that is fine; without fields, it is. The server is up since the client was made, and
-// uptime_in_seconds, uptime_in_days and server_time_usec follow the clock, in a bubble its own, unless they are given
-// here. It has 1 GiB of maxmemory, of which a quarter is used, and no keys in its Keyspace section.
+// Sections and fields that Redis 7.0 does not have are added; the names of sections may be in any case. Each call
+// begins anew with a healthy server. It has been up since the client was made, and uptime_in_seconds, uptime_in_days
+// and server_time_usec follow the clock, in a bubble that of the bubble, unless they are given here. It has 1 GiB of
+// maxmemory, of which a quarter is used, and no keys in its Keyspace section.
 //
 // INFO then takes sections as a real server does: none, several, default, all and everything. rdb is a client of this
-// package, or an AutoPipeliner of one. One round trip. Names and values with line ends are an error.
+// package, or an AutoPipeliner of one. Names and values that hold line ends are errors. One round trip.
 func SetInfo(rdb redis.UniversalClient, sections map[string]map[string]string) error {
 	for section, fields := range sections {
 		for field, value := range fields {
@@ -51,9 +52,9 @@ func SetInfo(rdb redis.UniversalClient, sections map[string]map[string]string) e
 	return tell(rdb, "set info", cmdInfo, "fields", string(text))
 }
 
-// SetInfoText makes INFO answer with this very text: one that was copied from a server, or one that no server would
-// send. An INFO of some sections is answered with those that begin with a line like "# Memory"; a text without such
-// lines is always answered as it is. One round trip.
+// SetInfoText makes INFO answer with exactly this text: one copied from a server, or one that no server would send. An
+// INFO of some sections is answered with those of them that begin with a line such as "# Memory"; a text without such
+// lines is always answered whole. One round trip.
 func SetInfoText(rdb redis.UniversalClient, text string) error {
 	return tell(rdb, "set info text", cmdInfo, "text", text)
 }

@@ -19,15 +19,15 @@ import (
 var bubbles sync.Mutex
 
 // Run runs fn in a testing/synctest bubble, on an empty Redis of its own that lives in this process. Inside, time
-// stands still until everybody waits, and then jumps: [time.Sleep] takes no time, lets keys expire, and moves the
-// time.Now of the code under test, all by the same clock. It begins at midnight UTC on 2000-01-01.
+// stands still until every goroutine waits, and then jumps: [time.Sleep] takes no time, lets keys expire, and moves the
+// time.Now of the code under test, all by one clock. It begins at midnight UTC on 2000-01-01.
 //
-// Everything that fn starts has to end before it returns, or in a t.Cleanup of the t it is given: close an
-// AutoPipeliner, stop a Run loop. The client is closed by Run.
+// Everything that fn starts has to end before fn returns, or in a Cleanup of the t that it is given: close
+// AutoPipeliners, stop Run loops. Run closes the client itself.
 //
-// Bubbles run one at a time: those of parallel tests wait for each other. Nothing inside may use a socket or a client that was
-// made outside. A test that calls Run is best not marked as parallel: while a bubble is there, a parallel test
-// outside that waits for a connection of a used-up pool, or works in full duplex, can end the process.
+// Bubbles run one at a time: those of parallel tests wait for each other. Nothing inside may use a socket, or a client
+// that was made outside. Tests that call Run should not be parallel: while a bubble exists, a parallel test outside it
+// that waits for a connection from an exhausted pool, or works in full duplex, can end the process.
 func Run(t *testing.T, fn func(t *testing.T, rdb *redis.Client)) {
 	t.Helper()
 	bubbles.Lock()
@@ -48,8 +48,8 @@ func emptyPools() {
 	runtime.GC()
 }
 
-// New returns a client of an empty Redis of its own, in this process and on the clock of the machine. Both end with
-// the test. Time goes by as it does on a server: use [Run] where a test has to wait for something.
+// New returns a client of an empty Redis of its own, in this process and on the machine's clock. Both end with the
+// test. Time passes as it does on a server: use [Run] where a test has to wait for something.
 func New(tb testing.TB) *redis.Client {
 	tb.Helper()
 	rdb, stop := Start()
@@ -57,8 +57,8 @@ func New(tb testing.TB) *redis.Client {
 	return rdb
 }
 
-// Start is [New] for Examples, benchmarks' set-up and programs, which have no test to end with: stop closes the client and ends the
-// server. It may be called more than once.
+// Start is [New] for Examples and programs, which have no test to end with: stop closes the client and ends the server.
+// It may be called more than once.
 func Start() (rdb *redis.Client, stop func()) {
 	s := newFake()
 	rdb = redis.NewClient(&redis.Options{

@@ -10,6 +10,9 @@ import (
 // MaxData is the most bytes that [Board.SetData] takes: 16 KiB.
 const MaxData = 16 << 10
 
+// dataChunk is how many payloads one reply carries: 16 MiB at most.
+const dataChunk = 1000
+
 // SetData keeps a small payload beside a member's score, a display name for instance, in the place of an earlier one. It
 // lives as long as the member is on the board, whichever way that ends, and expires with the board. Empty data removes
 // it. [ErrNotFound] for an absent member, [ErrDataSize] for more than [MaxData] bytes. One round trip, O(log N).
@@ -49,7 +52,7 @@ func (b *Board) setData(ctx context.Context, member string, data []byte) error {
 	return b.slideOthers(ctx, s, u)
 }
 
-// Data returns the payloads of members; those without one are not in the map. One round trip for each 5,000, O(M); on
+// Data returns the payloads of members; those without one are not in the map. One round trip for each 1,000, O(M); on
 // shards one fan-out.
 func (b *Board) Data(ctx context.Context, members ...string) (map[string][]byte, error) {
 	data, err := b.dataOf(ctx, members)
@@ -74,7 +77,7 @@ func (b *Board) dataOf(ctx context.Context, members []string) (map[string][]byte
 		more = false
 		part := make([][]string, len(asked))
 		for i := range asked {
-			n := min(len(asked[i]), getChunk)
+			n := min(len(asked[i]), dataChunk)
 			part[i], asked[i] = asked[i][:n], asked[i][n:]
 			more = more || len(asked[i]) > 0
 		}

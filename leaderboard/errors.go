@@ -29,13 +29,14 @@ var (
 	// ErrWrongType: a key of the board holds something else, which was left as it is. The error is a [*WrongTypeError].
 	ErrWrongType = errors.New("leaderboard: the key holds another type")
 	// ErrMigrating: the keys of the board are just moving from one node of a cluster to another, and some have arrived.
-	// Nothing was written; try again when the slot has moved. A board with the default layout has one key to submit to
-	// and to read from, which is never in between.
+	// Nothing was written; try again when the slot has moved. A board with the default layout, without a Cap and the Keep of
+	// AllTime, has one key to submit to and to read from, which is never in between.
 	ErrMigrating = errors.New("leaderboard: the slot is moving to another node")
 	// ErrOutcomeUnknown: a write was sent and no answer came, so it may or may not have been done. It was not sent again.
 	ErrOutcomeUnknown = errors.New("leaderboard: the outcome is unknown")
-	// ErrRankUnknown: the score is stored, but another shard could not be asked for the rank. The Result that comes with
-	// it has Rank 0.
+	// ErrRankUnknown: the score is stored in its shard, but another shard could not be asked for the rank, held to the Cap,
+	// or given its Keep again; the next submit makes up for it. The Result that comes with it has Rank 0.
+	// It is stored also where the error matches ErrOutcomeUnknown as well: that is then what the Cap removes.
 	ErrRankUnknown = errors.New("leaderboard: stored, but the rank is unknown")
 	// ErrDataSize: data of more than [MaxData] bytes.
 	ErrDataSize = errors.New("leaderboard: data too large")
@@ -70,7 +71,7 @@ func wrap(err error, format string, args ...any) error {
 	return fmt.Errorf("leaderboard: %s: %w", fmt.Sprintf(format, args...), err)
 }
 
-// classify gives an error of a command on the unit its name in this package. keys are those that were sent.
+// classify gives an error of a command its name in this package. keys are those that were sent.
 func classify(ctx context.Context, rdb redis.UniversalClient, keys []string, err error) error {
 	if err == nil {
 		return nil

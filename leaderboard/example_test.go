@@ -146,3 +146,117 @@ func ExampleBoard_SetData() {
 	// <nil>
 	// map["user:17":"Ann"] <nil>
 }
+
+func ExampleBoard_Increment() {
+	ctx := context.Background()
+	rdb, stop := lardertest.Start()
+	defer stop()
+	board, err := leaderboard.New(rdb, "sales", leaderboard.Options{Period: calendar.Monthly})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, sale := range []struct {
+		member string
+		amount float64
+	}{{"ann", 120}, {"bob", 80}, {"bob", 60.5}} {
+		result, err := board.Increment(ctx, sale.member, sale.amount)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(result.Member, result.Score, "was", result.PreviousRank, "is", result.Rank)
+	}
+	// Output:
+	// ann 120 was 0 is 1
+	// bob 80 was 0 is 2
+	// bob 140.5 was 2 is 1
+}
+
+func ExampleRanking() {
+	ctx := context.Background()
+	rdb, stop := lardertest.Start()
+	defer stop()
+	for name, ranking := range map[string]leaderboard.Ranking{
+		"ordinal": leaderboard.Ordinal, "competition": leaderboard.Competition, "modified": leaderboard.Modified, "dense": leaderboard.Dense,
+	} {
+		board, err := leaderboard.New(rdb, name, leaderboard.Options{Ranking: ranking})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		points := map[string]float64{"ann": 9, "bob": 7, "carol": 7, "dan": 4}
+		if _, err := board.SubmitMany(ctx, maps.All(points)); err != nil {
+			fmt.Println(err)
+			return
+		}
+		rows, err := board.Page(ctx, 1, 10)
+		fmt.Println(name, rows, err)
+	}
+	// Unordered output:
+	// ordinal [{ann 9 1} {carol 7 2} {bob 7 3} {dan 4 4}] <nil>
+	// competition [{ann 9 1} {carol 7 2} {bob 7 2} {dan 4 4}] <nil>
+	// modified [{ann 9 1} {carol 7 3} {bob 7 3} {dan 4 4}] <nil>
+	// dense [{ann 9 1} {carol 7 2} {bob 7 2} {dan 4 3}] <nil>
+}
+
+func ExampleSubmitAll() {
+	ctx := context.Background()
+	rdb, stop := lardertest.Start()
+	defer stop()
+	var boards []*leaderboard.Board
+	for _, period := range []calendar.Period{calendar.Daily, calendar.Weekly, calendar.AllTime} {
+		board, err := leaderboard.New(rdb, "arena", leaderboard.Options{Period: period, Policy: leaderboard.KeepBest})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		boards = append(boards, board)
+	}
+	results, err := leaderboard.SubmitAll(ctx, "ann", 4200, boards...)
+	if partly := new(leaderboard.SubmitAllError); errors.As(err, &partly) {
+		fmt.Println(partly.Errs) // of each board, nil where it took the score
+	} else if err != nil {
+		fmt.Println(err) // nothing was sent
+	}
+	for _, result := range results {
+		fmt.Println(result.Applied, result.Rank)
+	}
+	// Output:
+	// true 1
+	// true 1
+	// true 1
+}
+
+func ExampleMerge() {
+	ctx := context.Background()
+	rdb, stop := lardertest.Start()
+	defer stop()
+	week, err := leaderboard.New(rdb, "arena", leaderboard.Options{Period: calendar.Weekly, Keep: -1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	season, err := leaderboard.New(rdb, "season", leaderboard.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	monday := time.Date(2026, time.November, 23, 0, 0, 0, 0, time.UTC)
+	var weeks []*leaderboard.Board
+	for i, score := range []float64{10, 7, 12} {
+		at := monday.AddDate(0, 0, -7*i)
+		if _, err := week.SubmitAt(ctx, "ann", score, at); err != nil {
+			fmt.Println(err)
+			return
+		}
+		weeks = append(weeks, week.At(at))
+	}
+	n, err := leaderboard.Merge(ctx, season, leaderboard.Sum, weeks...)
+	fmt.Println(n, err)
+	top, err := season.Top(ctx, 3)
+	fmt.Println(top, err)
+	// Output:
+	// 1 <nil>
+	// [{ann 29 1}] <nil>
+}

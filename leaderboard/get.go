@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -31,7 +32,10 @@ func (b *Board) Get(ctx context.Context, member string) (Entry, error) {
 	if err == nil {
 		e, err = b.get(ctx, member)
 	}
-	return e, wrap(err, "get %q", member)
+	if err != nil { // looked at here, since even unused arguments are allocated
+		return e, wrap(err, "get %q", member)
+	}
+	return e, nil
 }
 
 func (b *Board) get(ctx context.Context, member string) (Entry, error) {
@@ -45,7 +49,10 @@ func (b *Board) get(ctx context.Context, member string) (Entry, error) {
 			return e, err
 		}
 	}
-	entries, err := b.getMany(ctx, s, []string{member})
+	if b.opts.Shards == 1 {
+		return b.getByScript(ctx, s, member)
+	}
+	entries, err := b.getShards(ctx, s, []string{member})
 	if err != nil {
 		return Entry{}, err
 	}
@@ -53,6 +60,46 @@ func (b *Board) get(ctx context.Context, member string) (Entry, error) {
 		return Entry{}, ErrNotFound
 	}
 	return entries[0], nil
+}
+
+// getByScript reads one row of a board of one unit.
+func (b *Board) getByScript(ctx context.Context, s *season, member string) (Entry, error) {
+	reply, err := b.read(ctx, &s.units[0], &b.scripts.one, []any{member})
+	if err != nil {
+		return Entry{}, err
+	}
+	e, rows, err := b.parseOne(member, reply)
+	if err == nil {
+		err = b.empty(ctx, s, rows)
+	}
+	if err == nil && e.Rank == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Entry{}, err
+	}
+	return e, nil
+}
+
+// parseOne reads what one.lua answers, and together.lua of a member: an absent one has Rank 0. rows is 0 where the board
+// is empty.
+func (b *Board) parseOne(member string, reply any) (e Entry, rows int64, err error) {
+	e.Member = member
+	text, ok := reply.(string)
+	if !ok {
+		rows, err = integer(reply)
+		return e, rows, err
+	}
+	ahead, score, ok := strings.Cut(text, " ")
+	n, err := strconv.ParseInt(ahead, 10, 64)
+	if err == nil {
+		e.Score, err = strconv.ParseFloat(score, 64)
+	}
+	if !ok || err != nil {
+		return e, 0, errReply
+	}
+	e.Rank = b.rank(n)
+	return e, 1, nil
 }
 
 // getByCommand asks a plain board of a server that knows ZRANK WITHSCORE. It returns false where the server does not.

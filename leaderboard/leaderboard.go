@@ -81,10 +81,11 @@ type Options struct {
 	Ranking Ranking
 	// Period gives each hour, day, ISO week, month or year a board of its own. Defaults to calendar.AllTime: one board.
 	Period calendar.Period
-	// Location is where a Period begins and ends. Defaults to UTC.
+	// Location is where a Period begins and ends. Defaults to UTC. It is not part of the keys: all processes need the same.
 	Location *time.Location
 	// Keep is how long a board stays after its Period's end. 0 is one more period, -1 for ever. With calendar.AllTime
-	// it is how long the board stays after its last write, and 0 is for ever, too.
+	// it is how long the board stays after its last write, and 0 is for ever, too. A board that is there keeps the expiry that
+	// it has when this is changed, until the next write with AllTime and a Keep.
 	Keep time.Duration
 	// Cap keeps only the best Cap members. 0 keeps all. It is lossy: see the package's documentation.
 	Cap int64
@@ -209,7 +210,8 @@ func (b *Board) Name() string {
 }
 
 // At returns the same board with its clock stopped at t: its readers read the period of t, a past season for instance,
-// and its writers write as of t. It sends nothing.
+// and its writers write as of t. At the zero time, and beyond the years 1 to 9998, all of them return [ErrArgument]. It sends
+// nothing.
 func (b *Board) At(t time.Time) *Board {
 	if b == nil || b.core == nil {
 		return b

@@ -69,6 +69,41 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+// TestExpiryOfOne: a board keeps its expiry when its only row takes another place, which an empty sorted set would lose.
+func TestExpiryOfOne(t *testing.T) {
+	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
+		ctx := t.Context()
+		for name, opts := range layouts {
+			for _, shards := range shardCounts {
+				if shards > 1 && opts.Ranking == leaderboard.Dense {
+					continue
+				}
+				opts.Namespace, opts.Period, opts.Shards = e.Namespace, calendar.Daily, shards
+				b := newBoard(t, e.Client, name, opts).At(base)
+				for i, write := range []func() error{
+					func() error { return second(b.Submit(ctx, "ann", 1)) },
+					func() error { return second(b.At(base.Add(1e6)).Submit(ctx, "ann", 2)) },
+					func() error { return second(b.At(base).Submit(ctx, "ann", 2)) },
+					func() error { return second(b.At(base.Add(1e6)).Increment(ctx, "ann", 2)) },
+					func() error { return second(b.At(base).SubmitMany(ctx, one("ann", 7))) },
+					func() error { return b.SetData(ctx, "ann", []byte("x")) },
+					func() error { return b.SetData(ctx, "ann", nil) },
+					func() error { return b.SetData(ctx, "ann", []byte("x")) },
+					func() error { return second(b.Remove(ctx, "ann")) },
+					func() error { return second(b.Submit(ctx, "ann", 1)) },
+				} {
+					require.NoError(t, write())
+					for _, key := range keysOf(t, e.Client, e.Namespace) {
+						assert.Positive(t, e.Client.PExpireTime(ctx, key).Val(), "%d %s %d %s", i, name, shards, key)
+					}
+				}
+				require.NoError(t, b.Clear(ctx))
+			}
+		}
+	})
+}
+
 // TestSlidingKeep: with AllTime each call of a writer gives every key of the board its Keep again.
 func TestSlidingKeep(t *testing.T) {
 	alone(t, func(t *testing.T, e redistest.Env) {
@@ -110,6 +145,25 @@ func TestSlidingKeep(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSlidingShards: a call that finds nothing in its own shard gives all the others their Keep again, too.
+func TestSlidingShards(t *testing.T) {
+	ctx := t.Context()
+	rdb := redistest.Standalone(t)
+	ns := unique(t)
+	b := newBoard(t, rdb, "slides", leaderboard.Options{Namespace: ns, Keep: 50 * time.Hour, Shards: 3})
+	require.NoError(t, second(b.Submit(ctx, "ann", 1)))
+	keys := keysOf(t, rdb, ns)
+	for _, other := range members[1:] { // whichever shards they are in
+		for _, key := range keys {
+			require.NoError(t, rdb.Persist(ctx, key).Err())
+		}
+		require.NoError(t, second(b.Remove(ctx, other)))
+		for _, key := range keys {
+			assert.Greater(t, rdb.PTTL(ctx, key).Val(), 49*time.Hour, "%s %q", key, other)
+		}
+	}
 }
 
 // TestRetention: nothing is written into a period that is past its Keep.
@@ -410,6 +464,65 @@ func TestForeignType(t *testing.T) {
 				assert.Equal(t, []string{"mine"}, e.Client.LRange(ctx, key, 0, -1).Val())
 				require.NoError(t, e.Client.Del(ctx, key).Err())
 				require.NoError(t, e.Client.Rename(ctx, saved, key).Err())
+			}
+		}
+	})
+}
+
+// TestForeignBeforeTheFirst: where a foreign type is in the way of a board that is not there yet, nothing is written, the
+// record of its layout included.
+func TestForeignBeforeTheFirst(t *testing.T) {
+	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
+		ctx := t.Context()
+		for name, opts := range layouts {
+			for _, part := range []string{"scores", "times", "distinct"} {
+				opts.Namespace = e.Namespace + ":" + name + part
+				b := newBoard(t, e.Client, "first", opts)
+				require.NoError(t, second(b.Submit(ctx, "ann", 1)))
+				key := ""
+				for _, k := range keysOf(t, e.Client, opts.Namespace) {
+					if strings.Contains(k, ":"+part) {
+						key = k
+					}
+				}
+				require.NoError(t, b.Clear(ctx))
+				if key == "" {
+					continue // this layout does not have it
+				}
+				require.NoError(t, e.Client.Set(ctx, key, "mine", 0).Err())
+				for _, op := range operations {
+					switch op.name {
+					case "submit", "increment", "submit many", "submit entries":
+						require.ErrorIs(t, op.call(ctx, b), leaderboard.ErrWrongType, "%s beside %s", op.name, key)
+					}
+				}
+				assert.Equal(t, []string{key}, keysOf(t, e.Client, opts.Namespace))
+			}
+		}
+	})
+}
+
+// TestClearSparesAnother: a Board that has seen its season does not clear what another one with another layout has made
+// there since.
+func TestClearSparesAnother(t *testing.T) {
+	alone(t, func(t *testing.T, e redistest.Env) {
+		t.Helper()
+		ctx := t.Context()
+		for i, opts := range []leaderboard.Options{{}, {Ties: leaderboard.EarliestFirst}, {Shards: 3}} {
+			for k, other := range []leaderboard.Options{{}, {Ranking: leaderboard.Dense}, {Shards: 2}} {
+				if opts == other {
+					continue
+				}
+				opts.Namespace = e.Namespace + strconv.Itoa(i) + strconv.Itoa(k)
+				other.Namespace = opts.Namespace
+				old := newBoard(t, e.Client, "spared", opts)
+				submit(t, old, map[string]float64{"ann": 1, "bob": 2, "carol": 3})
+				require.NoError(t, newBoard(t, e.Client, "spared", opts).Clear(ctx))
+				submit(t, newBoard(t, e.Client, "spared", other), map[string]float64{"ann": 1, "bob": 2, "carol": 3})
+				before := keysOf(t, e.Client, opts.Namespace)
+				require.ErrorIs(t, old.Clear(ctx), leaderboard.ErrLayout, "%d %d", i, k)
+				assert.Equal(t, before, keysOf(t, e.Client, opts.Namespace))
 			}
 		}
 	})

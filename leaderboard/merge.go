@@ -32,8 +32,8 @@ const building = time.Hour
 // its tie times, the highest or lowest at that of the source which has it (the earliest, if several do); a source without
 // tie times counts as of the clock of into. Data of into stays for the members that stay.
 //
-// It reads all sources, holds the result in memory (about 100 bytes a member) and writes it in chunks: O(N) round trips of
-// 10,000 rows and 1,000 rows. It is no snapshot of sources that are being written. A sum beyond any number is [ErrScore].
+// It reads all sources, one after the other, holds the result in memory (about 100 bytes a member) and writes it in
+// chunks: O(N) round trips of 10,000 rows and 1,000 rows, so that no command keeps the server long. It is no snapshot of sources that are being written. A sum beyond any number is [ErrScore].
 // An error before the end leaves into as it was; of shards, the error names those that failed.
 func Merge(ctx context.Context, into *Board, how Aggregate, from ...*Board) (int64, error) {
 	n, err := merge(ctx, into, how, from, false)
@@ -76,11 +76,9 @@ func merge(ctx context.Context, into *Board, how Aggregate, from []*Board, all b
 	if err != nil {
 		return 0, err
 	}
-	rows := map[string]*merged{}
-	for i, b := range from {
-		if err := b.collect(ctx, rows, how, int32(i), at.UnixMilli(), all); err != nil { //nolint:gosec // as many as were given
-			return 0, fmt.Errorf("source %d, %q: %w", i+1, b.name, err)
-		}
+	rows, err := collect(ctx, from, how, at.UnixMilli(), all)
+	if err != nil {
+		return 0, err
 	}
 	for member, m := range rows {
 		if all && int(m.in) != len(from) {
@@ -92,16 +90,31 @@ func merge(ctx context.Context, into *Board, how Aggregate, from []*Board, all b
 	return into.replace(ctx, s, into.best(rows))
 }
 
-// collect adds the rows of a board to the result.
-func (b *Board) collect(ctx context.Context, into map[string]*merged, how Aggregate, source int32, now int64, all bool) error {
-	s, err := b.season(b.now())
-	if err != nil {
-		return err
-	}
-	var total int64
-	spare := make([]merged, 0, 512)
-	for i := range s.units {
-		n, err := b.scan(ctx, &s.units[i], func(r row) {
+// part is what was read of a source at once.
+type part struct {
+	source int
+	rows   []row
+}
+
+// collect reads all sources, one after the other, and makes one row of those of each member. While it adds rows up the
+// next ones are on their way.
+func collect(ctx context.Context, from []*Board, how Aggregate, now int64, all bool) (map[string]*merged, error) {
+	parts := make(chan part, 1)
+	var err error
+	go func() {
+		defer close(parts)
+		for i, b := range from {
+			if readErr := b.readAll(ctx, func(rows []row) { parts <- part{i, rows} }); readErr != nil {
+				err = fmt.Errorf("source %d, %q: %w", i+1, b.name, readErr)
+				return
+			}
+		}
+	}()
+	into := map[string]*merged{}
+	var spare []merged
+	for p := range parts { // until the reader has ended
+		b, source := from[p.source], int32(p.source) //nolint:gosec // as many as were given
+		for _, r := range p.rows {
 			member, tie := r.stored, now
 			if b.opts.Ties == EarliestFirst && len(r.stored) >= tieBytes {
 				member, tie = r.stored[tieBytes:], b.tieTime(r.stored[:tieBytes]).UnixMilli()
@@ -109,20 +122,20 @@ func (b *Board) collect(ctx context.Context, into map[string]*merged, how Aggreg
 			m := into[member]
 			switch {
 			case m == nil && all && source > 0:
-				return
+				continue
 			case m == nil:
 				if len(spare) == cap(spare) {
 					spare = make([]merged, 0, 512)
 				}
 				spare = append(spare, merged{score: r.score, tie: tie, in: source + 1})
 				into[member] = &spare[len(spare)-1]
-				return
+				continue
 			case m.in > source: // it came twice, since it moved meanwhile
-				return
+				continue
 			case !all:
 				m.in = source
 			case m.in < source: // another source does not have it
-				return
+				continue
 			}
 			m.in++
 			switch {
@@ -134,7 +147,20 @@ func (b *Board) collect(ctx context.Context, into map[string]*merged, how Aggreg
 			case (r.score > m.score) == (how == Max):
 				m.score, m.tie = r.score, tie
 			}
-		})
+		}
+	}
+	return into, err
+}
+
+// readAll hands all rows of a board on, as they come.
+func (b *Board) readAll(ctx context.Context, each func([]row)) error {
+	s, err := b.season(b.now())
+	if err != nil {
+		return err
+	}
+	var total int64
+	for i := range s.units {
+		n, err := b.scan(ctx, &s.units[i], each)
 		if err != nil {
 			return err
 		}
@@ -145,7 +171,7 @@ func (b *Board) collect(ctx context.Context, into map[string]*merged, how Aggreg
 
 // scan reads all rows of a unit in order. Each chunk begins with the row that the last one ended with, so that a row which
 // stays is not missed; where that row is not there any more, a script finds its place.
-func (b *Board) scan(ctx context.Context, u *unit, each func(row)) (int64, error) {
+func (b *Board) scan(ctx context.Context, u *unit, each func([]row)) (int64, error) {
 	var total int64
 	var last row
 	for {
@@ -175,9 +201,7 @@ func (b *Board) scan(ctx context.Context, u *unit, each func(row)) (int64, error
 		if len(rows) == 0 {
 			return total, nil
 		}
-		for _, r := range rows {
-			each(r)
-		}
+		each(rows)
 		total += int64(len(rows))
 		last = rows[len(rows)-1]
 	}
@@ -285,14 +309,15 @@ func (b *Board) replace(ctx context.Context, s *season, list []Submission) (int6
 	return n, b.slideOthers(ctx, s, nil)
 }
 
-// build writes the new keys in chunks, several on their way at once.
+// build writes the new keys in chunks, several on their way at once, while the next ones are made.
 func (b *Board) build(ctx context.Context, news []unit, counts []int64, list []Submission) error {
-	const together = 8
+	const together = 4
 	var asks []*ask
-	flush := func() error {
-		err := b.fan(ctx, asks, true)
-		asks = asks[:0]
-		return err
+	var out sender
+	flush := func() bool {
+		sending := asks
+		asks = nil
+		return len(sending) == 0 || out.send(func() (int64, error) { return 0, b.fan(ctx, sending, true) })
 	}
 	open := map[int]*ask{}
 	bytes := map[int]int{}
@@ -313,15 +338,15 @@ func (b *Board) build(ctx context.Context, news []unit, counts []int64, list []S
 		if counts[i]%chunkItems == 0 || bytes[i] >= chunkBytes {
 			asks = append(asks, a)
 			delete(open, i)
-			if len(asks) == together {
-				if err := flush(); err != nil {
-					return err
-				}
+			if len(asks) == together && !flush() {
+				break
 			}
 		}
 	}
 	asks = slices.AppendSeq(asks, maps.Values(open))
-	return flush()
+	flush()
+	_, err := out.finish()
+	return err
 }
 
 // dropNew removes what was built, if it can; otherwise it expires.

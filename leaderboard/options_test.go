@@ -130,7 +130,9 @@ func TestBadInput(t *testing.T) {
 			"empty many": second(b.SubmitMany(ctx, one("", 1))), "nil many": second(b.SubmitMany(ctx, nil)), "nil entries": second(b.SubmitEntries(ctx, nil)),
 			"top": second(b.Top(ctx, -1)), "page": second(b.Page(ctx, 1, -1)), "around": second(b.Around(ctx, "ann", -1)),
 			"around score": second(b.AroundScore(ctx, 1, -1)), "by score": second(b.ByScore(ctx, 0, 1, -1)), "trim": second(b.Trim(ctx, -1)),
-			"year": second(b.SubmitAt(ctx, "ann", 1, time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC))),
+			"zero time": second(b.SubmitAt(ctx, "ann", 1, time.Time{})), "zero times": second(b.SubmitManyAt(ctx, one("ann", 1), time.Time{})),
+			"zero clock": second(b.At(time.Time{}).Top(ctx, 1)),
+			"year":       second(b.SubmitAt(ctx, "ann", 1, time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC))),
 		} {
 			require.ErrorIs(t, err, leaderboard.ErrArgument, name)
 			assert.Contains(t, err.Error(), "leaderboard: ", name)
@@ -190,6 +192,7 @@ func TestExtremes(t *testing.T) {
 				{"range past", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, math.MaxInt64-1, math.MaxInt64) }},
 				{"range inverted", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, 2, 1) }},
 				{"range below", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, -5, -1) }},
+				{"range to the least", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, 1, math.MinInt64) }},
 				{"range -1", []string{}, func() ([]leaderboard.Entry, error) { return b.Range(ctx, 1, -1) }},
 				{"page", []string{"b"}, func() ([]leaderboard.Entry, error) { return b.Page(ctx, 2, 1) }},
 				{"page 0", all, func() ([]leaderboard.Entry, error) { return b.Page(ctx, 0, 10) }},

@@ -138,15 +138,17 @@ func (b *Board) clear(ctx context.Context) error {
 	if len(s.units) > 1 {
 		return b.clearShards(ctx, s)
 	}
-	if !s.seen.Load() { // nothing of another layout may go, not even its record
-		if err := b.checkLayout(ctx, s); err != nil {
-			return err
-		}
+	layout := layoutOf(b.opts)
+	reply, err := b.write(ctx, &s.units[0], &b.scripts.clear, []any{layout})
+	if err == nil {
+		err = foundOther(reply, layout)
 	}
-	_, err = b.write(ctx, &s.units[0], &b.scripts.clear, nil)
 	if err != nil {
 		return err
 	}
 	s.seen.Store(false)
-	return nil
+	if reply != int64(0) {
+		return nil
+	}
+	return b.checkLayout(ctx, s) // it may be there with another one
 }

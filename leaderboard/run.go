@@ -1,6 +1,7 @@
 package leaderboard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,22 +84,24 @@ func (b *Board) claim(ctx context.Context, s *season) error {
 	if err != nil {
 		return classify(ctx, b.rdb, keys, err)
 	}
-	switch v := reply.(type) {
-	case string:
-		switch v {
-		case "ok":
-			return nil
-		case "retention":
-			return fmt.Errorf("by the server's clock: %w", ErrRetention)
-		}
-	case []any:
-		if len(v) == 1 {
-			if found, ok := v[0].(string); ok {
-				return otherLayout(found, layout)
-			}
-		}
+	switch reply {
+	case "ok":
+		return nil
+	case "retention":
+		return fmt.Errorf("by the server's clock: %w", ErrRetention)
 	}
-	return errReply
+	return cmp.Or(foundOther(reply, layout), errReply)
+}
+
+// foundOther is the error of a script that answered with the layout of another board in brackets.
+func foundOther(reply any, own string) error {
+	if v, ok := reply.([]any); ok && len(v) == 1 {
+		if found, ok := v[0].(string); ok {
+			return otherLayout(found, own)
+		}
+		return errReply
+	}
+	return nil
 }
 
 func otherLayout(found, own string) error {
@@ -179,7 +182,7 @@ func isOther(reply any) error {
 	}
 }
 
-// numbers reads integers out of a reply.
+// integer reads a number that counts out of a reply.
 func integer(v any) (int64, error) {
 	n, ok := v.(int64)
 	if !ok {

@@ -52,6 +52,22 @@ func TestSubmitAll(t *testing.T) {
 	})
 }
 
+// byValue is a client that cannot be compared.
+type byValue struct {
+	redis.UniversalClient
+	_ []string
+}
+
+// TestSubmitAllOddClient: a client of any kind will do.
+func TestSubmitAllOddClient(t *testing.T) {
+	rdb := redistest.Standalone(t)
+	one := newBoard(t, byValue{UniversalClient: rdb}, unique(t)+"1", leaderboard.Options{})
+	two := newBoard(t, byValue{UniversalClient: rdb}, unique(t)+"2", leaderboard.Options{})
+	got, err := leaderboard.SubmitAll(t.Context(), "ann", 1, one, two, one)
+	require.NoError(t, err)
+	assert.Equal(t, []bool{false, false, true}, []bool{got[0].Existed, got[1].Existed, got[2].Existed})
+}
+
 // TestSubmitAllRoundTrips: boards of one client are one pipeline.
 func TestSubmitAllRoundTrips(t *testing.T) {
 	ctx := t.Context()
@@ -424,6 +440,35 @@ func TestMergeBroken(t *testing.T) {
 		if strings.Count(key, ":") == 4 {
 			assert.Positive(t, rdb.PTTL(ctx, key).Val(), key)
 		}
+	}
+}
+
+// TestMergeEvicted: where a part of what was built has been evicted before it was put in place, the target stays as it was.
+func TestMergeEvicted(t *testing.T) {
+	ctx := t.Context()
+	rdb := redistest.Standalone(t)
+	for _, part := range []string{"scores", "times", "distinct"} {
+		watched := redistest.StandaloneServer(t).Client()
+		opts := leaderboard.Options{Namespace: unique(t) + part, Ties: leaderboard.EarliestFirst, Ranking: leaderboard.Dense}
+		into, from := newBoard(t, watched, "into", opts), newBoard(t, rdb, "from", opts)
+		submit(t, into, map[string]float64{"old": 1})
+		submit(t, from, map[string]float64{"ann": 1, "bob": 2})
+		before, err := newBoard(t, rdb, "into", opts).Top(ctx, 5)
+		require.NoError(t, err)
+		evicted := int64(0)
+		watched.AddHook(pipelineHook(func() {
+			for _, key := range keysOf(t, rdb, opts.Namespace) {
+				if strings.Count(key, ":") == 5 && strings.Contains(key, ":"+part) {
+					evicted += rdb.Del(ctx, key).Val()
+				}
+			}
+		}))
+		require.ErrorContains(t, second(leaderboard.Merge(ctx, into, leaderboard.Sum, from)), "evicted", part)
+		require.Positive(t, evicted)
+		after, err := newBoard(t, rdb, "into", opts).Top(ctx, 5)
+		require.NoError(t, err)
+		assert.Equal(t, before, after)
+		assert.Len(t, keysOf(t, rdb, opts.Namespace), 8, "nothing of what was built is left over")
 	}
 }
 

@@ -10,8 +10,12 @@ import (
 )
 
 var (
+	//go:embed lua/order.lua
+	orderLua string
 	//go:embed lua/lib.lua
 	libLua string
+	//go:embed lua/plain.lua
+	plainLua string
 	//go:embed lua/submit.lua
 	submitLua string
 	//go:embed lua/many.lua
@@ -24,6 +28,8 @@ var (
 	clearLua string
 	//go:embed lua/setdata.lua
 	setDataLua string
+	//go:embed lua/one.lua
+	oneLua string
 	//go:embed lua/get.lua
 	getLua string
 	//go:embed lua/window.lua
@@ -44,6 +50,8 @@ var (
 	claimLua string
 	//go:embed lua/layout.lua
 	layoutLua string
+	//go:embed lua/unclaim.lua
+	unclaimLua string
 )
 
 // script is a script of one board, made when it is first used: its options are constants in front of its text, so that
@@ -58,13 +66,25 @@ func (s *script) once() *once.Script { return s.made() }
 // scripts are those of a board.
 type scripts struct {
 	submit, increment, many, remove, cut, clear, setData script
-	get, window, percentile, ahead, sample, rows         script
+	get, one, window, percentile, ahead, sample, rows    script
 	build, swap, together                                script
+
+	// plain says that submit and increment are plain.lua, which answers otherwise.
+	plain bool
 }
 
+// What stands between the constants and a script: making functions that a script does not call takes longer than what
+// most of them do.
+const (
+	bare  = iota // nothing
+	order        // order.lua
+	lib          // that and lib.lua
+)
+
 var (
-	claimScript  = once.NewScript(claimLua)
-	layoutScript = once.NewScript(layoutLua)
+	claimScript   = once.NewScript(claimLua)
+	layoutScript  = once.NewScript(layoutLua)
+	unclaimScript = once.NewScript(unclaimLua)
 )
 
 func newScripts(opts Options) *scripts {
@@ -91,42 +111,50 @@ func newScripts(opts Options) *scripts {
 	if opts.Shards == 1 && layoutOf(opts) != "" {
 		all |= partLayout
 	}
-	define := func(mask int, lib bool, body string, increment bool) script {
+	define := func(mask, with int, body string, increment bool) script {
 		return script{mask: mask, made: sync.OnceValue(func() *once.Script {
 			text := constants(opts, mask, increment)
-			if lib {
-				text += libLua
+			switch with {
+			case order: // made when it is called, which is only where scores are equal
+				text += "local function between(...)\n" + orderLua + "return between(...)\nend\n"
+			case lib:
+				text += orderLua + libLua
 			}
 			return once.NewScript(text + body)
 		})}
 	}
-	// A plain board's submit goes without the functions that it does not call: making them takes longer than it does.
-	lib := write != partScores || opts.Ranking != Ordinal || opts.Cap > 0
-	plain := define(partScores, true, windowLua, false)
+	plain := write == partScores && opts.Ranking == Ordinal && (opts.Cap == 0 || opts.Shards > 1)
+	submit, with := submitLua, lib
+	if plain {
+		submit, with = plainLua, bare
+	}
+	rows := define(partScores, lib, windowLua, false)
 	if opts.Ranking != Ordinal { // rows without what their ranks need
 		ordinal := opts
 		ordinal.Ranking = Ordinal
-		plain = script{mask: partScores, made: sync.OnceValue(func() *once.Script {
-			return once.NewScript(constants(ordinal, partScores, false) + libLua + windowLua)
+		rows = script{mask: partScores, made: sync.OnceValue(func() *once.Script {
+			return once.NewScript(constants(ordinal, partScores, false) + orderLua + libLua + windowLua)
 		})}
 	}
 	return &scripts{
-		submit:     define(write, lib, submitLua, false),
-		increment:  define(write, lib, submitLua, true),
-		many:       define(write, true, manyLua, false),
-		remove:     define(remove, true, removeLua, false),
-		cut:        define(remove, true, cutLua, false),
-		clear:      define(all, true, clearLua, false),
-		setData:    define(remove, true, setDataLua, false),
-		get:        define(own, false, getLua, false),
-		window:     define(own, true, windowLua, false),
-		percentile: define(own&^partDistinct, true, percentileLua, false),
-		ahead:      define(partScores, true, aheadLua, false),
-		sample:     define(partScores, false, sampleLua, false),
-		rows:       plain,
-		together:   define(partScores, true, togetherLua, false),
-		build:      define(own, true, buildLua, false),
-		swap:       define(remove, true, swapLua, false),
+		submit:     define(write, with, submit, false),
+		increment:  define(write, with, submit, true),
+		many:       define(write, lib, manyLua, false),
+		remove:     define(remove, lib, removeLua, false),
+		cut:        define(remove, lib, cutLua, false),
+		clear:      define(all, lib, clearLua, false),
+		setData:    define(remove, lib, setDataLua, false),
+		get:        define(own, bare, getLua, false),
+		one:        define(own, bare, oneLua, false),
+		window:     define(own, lib, windowLua, false),
+		percentile: define(own&^partDistinct, lib, percentileLua, false),
+		ahead:      define(partScores, order, aheadLua, false),
+		sample:     define(partScores, bare, sampleLua, false),
+		rows:       rows,
+		together:   define(partScores, order, togetherLua, false),
+		build:      define(own, lib, buildLua, false),
+		swap:       define(remove, lib, swapLua, false),
+		plain:      plain,
 	}
 }
 

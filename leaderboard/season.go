@@ -3,6 +3,7 @@ package leaderboard
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -17,8 +18,9 @@ type season struct {
 	expires    time.Time // zero: never
 	expireAt   string    // the same for scripts: milliseconds, "0" = never
 	units      []unit
-	layout     string // the key of the record of the layout
-	plain      string // the key of the scores of a board with the default layout
+	scores     []string // the keys of the scores of all units
+	layout     string   // the key of the record of the layout
+	plain      string   // the key of the scores of a board with the default layout
 	// seen: the board was there with the layout of this Board, so that an empty answer is no reason to look closer.
 	seen atomic.Bool
 }
@@ -39,7 +41,9 @@ func (s *season) contains(t time.Time) bool {
 
 // season returns that of the moment t.
 func (c *core) season(t time.Time) (*season, error) {
-	if y := t.UTC().Year(); y < 1 || y > 9998 {
+	if t.IsZero() {
+		return nil, fmt.Errorf("the zero time: %w", ErrArgument)
+	} else if y := t.UTC().Year(); y < 1 || y > 9998 {
 		return nil, fmt.Errorf("the year %d is not within 1 and 9998: %w", y, ErrArgument)
 	}
 	if s := c.seasons.last.Load(); s != nil && (s.end.IsZero() || s.contains(t)) {
@@ -64,6 +68,10 @@ func (c *core) newSeason(t, start time.Time) *season {
 	period, loc := c.opts.Period, c.opts.Location
 	s := &season{expireAt: "0"}
 	s.units, s.layout, s.plain = unitsOf(c.opts, c.name, period.Label(t, loc))
+	for i := range s.units {
+		s.scores = append(s.scores, s.units[i].scores())
+	}
+	s.scores = slices.Clip(s.scores) // so that nobody appends to what all share
 	if period == calendar.AllTime {
 		return s
 	}
@@ -84,7 +92,7 @@ func (c *core) newSeason(t, start time.Time) *season {
 func (c *core) writable(t time.Time) (*season, error) {
 	s, err := c.season(t)
 	if err == nil && !s.expires.IsZero() && !s.expires.After(time.Now()) {
-		err = fmt.Errorf("it ended at %v: %w", s.expires.UTC().Format(time.RFC3339), ErrRetention)
+		err = fmt.Errorf("it was kept until %v: %w", s.expires.UTC().Format(time.RFC3339), ErrRetention)
 	}
 	return s, err
 }

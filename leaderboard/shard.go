@@ -129,10 +129,10 @@ func (b *Board) commandsShards(ctx context.Context, s *season, command func(*uni
 	return errors.Join(errs...)
 }
 
-// tail is what a shard tells beside its counts.
+// tail is what a shard tells beside its counts, if its last row was asked for.
 type tail struct {
 	rows int64
-	last row // the last row, if it was asked for and there is one
+	last row // the last row, if there is one
 }
 
 // askAhead asks a shard how much of it is ahead of each of the places.
@@ -150,26 +150,31 @@ func (b *Board) askAhead(u *unit, last bool, places []place) *ask {
 
 // parseAhead reads its answer.
 func parseAhead(a *ask) (t tail, counts []int64, err error) {
-	n := (len(a.args) - 1) / 2
-	l, err := list(a.reply, 3+n)
+	n, head := (len(a.args)-1)/2, 0
+	if a.args[0] == "1" {
+		head = 3
+	}
+	l, err := list(a.reply, head+n)
 	if err != nil {
 		return t, nil, err
 	}
-	if t.rows, err = integer(l[0]); err != nil {
-		return t, nil, err
-	}
-	name, ok := l[1].(string)
-	if !ok {
-		return t, nil, errReply
-	}
-	if t.last.stored = name; name != "" {
-		if t.last.score, err = number(l[2]); err != nil {
+	if head > 0 {
+		if t.rows, err = integer(l[0]); err != nil {
 			return t, nil, err
+		}
+		name, ok := l[1].(string)
+		if !ok {
+			return t, nil, errReply
+		}
+		if t.last.stored = name; name != "" {
+			if t.last.score, err = number(l[2]); err != nil {
+				return t, nil, err
+			}
 		}
 	}
 	counts = make([]int64, n)
 	for i := range counts {
-		if counts[i], err = integer(l[3+i]); err != nil {
+		if counts[i], err = integer(l[head+i]); err != nil {
 			return t, nil, err
 		}
 	}
@@ -271,36 +276,31 @@ func (b *Board) rankShards(ctx context.Context, s *season, places []place) error
 // finishShards completes the answer to a write to one shard: what is ahead in the others, what the Cap evicts, and
 // the expiry that slides.
 func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, result Result) (Result, error) {
+	// Whatever fails from here on, the score is stored, and the caller must know.
+	unknown := func(err error) (Result, error) {
+		result.Rank, result.PreviousRank = 0, 0
+		return result, fmt.Errorf("%w: %w", ErrRankUnknown, err)
+	}
 	places := make([]place, 0, 2)
 	places = append(places, got.after)
 	if got.existed && got.before != got.after {
 		places = append(places, got.before)
 	}
-	if b.opts.Cap == 0 {
-		if counts, ok := b.together(ctx, w.season, w.unit, "", places...); ok && len(counts) == len(places) {
-			for i := range places {
-				n, err := integer(counts[i])
-				if err != nil {
-					return result, err
-				}
-				places[i].ahead += n
-			}
-			result.Rank = b.rank(places[0].ahead)
-			if got.existed {
-				result.PreviousRank = b.rank(places[len(places)-1].ahead)
-			}
-			return result, b.slideOthers(ctx, w.season, w.unit)
+	if b.opts.Cap == 0 && b.rankTogether(ctx, w.season, w.unit, places) {
+		result.Rank = b.rank(places[0].ahead)
+		if got.existed {
+			result.PreviousRank = b.rank(places[len(places)-1].ahead)
 		}
+		if err := b.slideOthers(ctx, w.season, w.unit); err != nil {
+			return unknown(err)
+		}
+		return result, nil
 	}
 	asks := make([]*ask, 0, len(w.season.units))
 	for k := range w.season.units {
 		if u := &w.season.units[k]; u != w.unit || b.opts.Cap > 0 {
 			asks = append(asks, b.askAhead(u, b.opts.Cap > 0, places))
 		}
-	}
-	unknown := func(err error) (Result, error) {
-		result.Rank, result.PreviousRank = 0, 0
-		return result, fmt.Errorf("%w: %w", ErrRankUnknown, err)
 	}
 	if err := b.fan(ctx, asks, false); err != nil {
 		return unknown(err)
@@ -334,7 +334,7 @@ func (b *Board) finishShards(ctx context.Context, w *oneWrite, got written, resu
 		}
 	}
 	if err := b.slideOthers(ctx, w.season, w.unit); err != nil {
-		return result, err
+		return unknown(err)
 	}
 	return result, nil
 }
@@ -414,7 +414,7 @@ func (b *Board) takeAwayShards(ctx context.Context, s *season, sc *script, args 
 		}
 	}
 	rows, removed, err = b.sum(ctx, asks)
-	if err == nil && rows > 0 {
+	if err == nil && (rows > 0 || s.seen.Load()) { // also where only other shards have rows
 		err = b.slideOthers(ctx, s, nil)
 	}
 	return rows, removed, err
@@ -437,19 +437,22 @@ func (b *Board) trimShards(ctx context.Context, s *season, keep int64) (int64, e
 
 // clearShards removes all shards, and then the record, so that a board of which something is left keeps its layout.
 func (b *Board) clearShards(ctx context.Context, s *season) error {
-	if !s.seen.Load() {
-		if err := b.checkLayout(ctx, s); err != nil {
-			return err
-		}
-	}
-	if err := b.fan(ctx, askAll(s, &b.scripts.clear), true); err != nil {
+	layout := layoutOf(b.opts)
+	asks := askAll(s, &b.scripts.clear, layout)
+	if err := b.fan(ctx, asks, true); err != nil {
 		return err
 	}
-	if err := once.Process(ctx, b.rdb, redis.NewIntCmd(ctx, "unlink", s.layout)); err != nil {
-		return classify(ctx, b.rdb, []string{s.layout}, err)
+	there := slices.ContainsFunc(asks, func(a *ask) bool { return a.reply != int64(0) })
+	keys := []string{s.layout}
+	reply, err := unclaimScript.Run(ctx, b.rdb, keys, layout)
+	if err != nil {
+		return classify(ctx, b.rdb, keys, err)
 	}
 	s.seen.Store(false)
-	return nil
+	if err := foundOther(reply, layout); err != nil || there {
+		return err
+	}
+	return b.checkLayout(ctx, s)
 }
 
 // slideOthers gives the keys of the other shards, and the record of the layout, their Keep again.
@@ -492,8 +495,8 @@ func (b *Board) sendShards(ctx context.Context, s *season, args [][]any) (int64,
 	var asks []*ask
 	for i := range args {
 		if args[i] != nil {
-			args[i][0] = ""
-			asks = append(asks, &ask{unit: &s.units[i], script: &b.scripts.many, args: args[i]})
+			args[i][headMode] = ""
+			asks = append(asks, &ask{unit: &s.units[i], script: &b.scripts.many, args: args[i][headMode:]})
 		}
 	}
 	err := b.fan(ctx, asks, true)

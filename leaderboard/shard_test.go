@@ -2,6 +2,8 @@ package leaderboard_test
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -91,9 +93,9 @@ func TestShardTopsUneven(t *testing.T) {
 		many := newBoard(t, rdb, "many", opts)
 		fill(t, many, 1200)
 		fill(t, one, 1200)
-		first, err := rdb.ZRange(ctx, opts.Namespace+":leaderboard:{many:1}:all:scores-of4", 0, -1).Result()
+		uneven, err := rdb.ZRange(ctx, opts.Namespace+":leaderboard:{many:1}:all:scores-of4", 0, -1).Result()
 		require.NoError(t, err)
-		for i, member := range first {
+		for i, member := range uneven {
 			for _, b := range []*leaderboard.Board{one, many} {
 				require.NoError(t, second(b.Submit(ctx, member, float64(10_000+i/3))))
 			}
@@ -273,6 +275,74 @@ func TestShardCapUnderConcurrency(t *testing.T) {
 		assert.Equal(t, 1090.0, all[9].Score)
 	})
 }
+
+// TestShardCapLosesNoMore: where the last row, which the Cap is to remove, has gone by itself, nothing else goes.
+func TestShardCapLosesNoMore(t *testing.T) {
+	ctx := t.Context()
+	for _, order := range []leaderboard.Order{leaderboard.HighestFirst, leaderboard.LowestFirst} {
+		rdb := redistest.Standalone(t)
+		watched := redistest.StandaloneServer(t).Client()
+		opts := leaderboard.Options{Namespace: fmt.Sprint(unique(t), order), Shards: 2, Cap: 8, Order: order}
+		b, direct := newBoard(t, watched, "cap", opts), newBoard(t, rdb, "cap", opts)
+		sign := float64(1 - 2*int(order))
+		for i := range 8 {
+			require.NoError(t, second(b.Submit(ctx, fmt.Sprint("m", i), sign*float64(100-i))))
+		}
+		require.NoError(t, second(direct.Get(ctx, "m7")))
+		pipelines := 0
+		watched.AddHook(pipelineHook(func() { // the submit, the ranks, and then the cut
+			if pipelines++; pipelines == 3 {
+				require.EqualValues(t, 1, first(direct.Remove(ctx, "m7")))
+			}
+		}))
+		require.NoError(t, second(b.Submit(ctx, "new", sign*1000)))
+		require.GreaterOrEqual(t, pipelines, 3)
+		assert.Len(t, each(t, direct, nil), 8)
+	}
+}
+
+// TestShardSlideFails: a submit that was stored says so, also where the other shards could not be given their Keep again.
+func TestShardSlideFails(t *testing.T) {
+	ctx := t.Context()
+	rdb := redistest.StandaloneServer(t).Client()
+	b := newBoard(t, rdb, unique(t), leaderboard.Options{Shards: 3, Keep: time.Hour})
+	fill(t, b, 30)
+	broken := errors.New("broken")
+	rdb.AddHook(refuse{name: "pexpire", err: broken})
+	res, err := b.Increment(ctx, "m000001", 5)
+	require.ErrorIs(t, err, leaderboard.ErrRankUnknown)
+	require.ErrorIs(t, err, broken)
+	assert.True(t, res.Applied)
+	assert.Equal(t, res.PreviousScore+5, res.Score)
+}
+
+// refuse is a hook that sends no command of that name.
+type refuse struct {
+	name string
+	err  error
+}
+
+func (h refuse) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h refuse) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == h.name {
+			return h.err
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (h refuse) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[0].Name() == h.name {
+			return h.err
+		}
+		return next(ctx, cmds)
+	}
+}
+
+func first[T any](v T, _ error) T { return v }
 
 // TestShardSeasons: going to and fro between seasons asks for nothing twice.
 func TestShardSeasons(t *testing.T) {

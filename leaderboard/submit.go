@@ -1,7 +1,10 @@
 package leaderboard
 
 import (
+	"cmp"
 	"context"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -18,7 +21,7 @@ func (b *Board) Submit(ctx context.Context, member string, score float64) (Resul
 // the score. An equal score is not Applied and keeps the tie time, unless at is earlier: then the tie time moves back.
 //
 // One round trip, O(log N); two more for the first write to a board. On shards two fan-outs, and with Cap one or two
-// more. Errors: [ErrArgument] for an empty member, [ErrScore] for NaN and infinities, [ErrRetention], [ErrLayout],
+// more. Errors: [ErrArgument] for an empty member and the zero time, [ErrScore] for NaN and infinities, [ErrRetention], [ErrLayout],
 // [ErrOutcomeUnknown]. A score that the Cap evicts at once is not Applied, and has Rank 0.
 func (b *Board) SubmitAt(ctx context.Context, member string, score float64, at time.Time) (Result, error) {
 	if err := b.ready(ctx); err != nil {
@@ -55,12 +58,16 @@ func (b *Board) submit(ctx context.Context, op, member string, score float64, at
 		return Result{}, wrap(err, "%s %q", op, member)
 	}
 	result, err := b.finish(ctx, w, reply)
-	return result, wrap(err, "%s %q", op, member)
+	if err != nil { // looked at here, since even unused arguments are allocated
+		return result, wrap(err, "%s %q", op, member)
+	}
+	return result, nil
 }
 
 // oneWrite is a submit or an increment that is about to be sent.
 type oneWrite struct {
 	member string
+	score  float64 // or the increment
 	season *season
 	unit   *unit
 	script *script
@@ -74,7 +81,7 @@ func (b *Board) newWrite(member string, score float64, at time.Time, increment b
 	if err := checkScore(score); err != nil {
 		return nil, err
 	}
-	w := &oneWrite{member: member, script: &b.scripts.submit}
+	w := &oneWrite{member: member, score: score + 0, script: &b.scripts.submit} // -0 is 0
 	if increment {
 		if b.opts.Policy != KeepLatest {
 			return nil, ErrPolicy
@@ -94,7 +101,7 @@ func (b *Board) newWrite(member string, score float64, at time.Time, increment b
 	return w, nil
 }
 
-// written is what submit.lua answers.
+// written is what submit.lua answers, and plain.lua.
 type written struct {
 	applied, existed bool
 	before, after    place
@@ -111,7 +118,11 @@ type place struct {
 
 // finish reads the reply to a write, and asks what else the ranks need.
 func (b *Board) finish(ctx context.Context, w *oneWrite, reply any) (Result, error) {
-	got, err := parseWritten(w.member, reply)
+	parse := parseWritten
+	if b.scripts.plain {
+		parse = b.parsePlain
+	}
+	got, err := parse(w, reply)
 	if err != nil {
 		return Result{}, err
 	}
@@ -145,7 +156,7 @@ func (b *Board) rank(ahead int64) int64 {
 	return ahead + 1
 }
 
-func parseWritten(member string, reply any) (written, error) {
+func parseWritten(w *oneWrite, reply any) (written, error) {
 	var got written
 	if err := isOther(reply); err != nil {
 		return got, err
@@ -180,6 +191,52 @@ func parseWritten(member string, reply any) (written, error) {
 	if !ok || !ok2 {
 		return got, errReply
 	}
-	got.before.stored, got.after.stored = before+member, after+member
+	got.before.stored, got.after.stored = before+w.member, after+w.member
 	return got, nil
+}
+
+// parsePlain reads what plain.lua answers.
+func (b *Board) parsePlain(w *oneWrite, reply any) (written, error) {
+	got := written{applied: true, before: place{stored: w.member}, after: place{stored: w.member, score: w.score}}
+	if ahead, ok := reply.(int64); ok { // a new member
+		got.after.ahead = ahead
+		return got, nil
+	}
+	text, ok := reply.(string)
+	before, text, ok2 := strings.Cut(text, " ")
+	now, text, ok3 := strings.Cut(text, " ")
+	switch {
+	case !ok:
+		return got, errReply
+	case !ok2 || !ok3:
+		return got, cmp.Or(isOther(reply), errReply)
+	}
+	old, sum, increment := strings.Cut(text, " ")
+	got.existed = true
+	var errs [4]error
+	got.before.ahead, errs[0] = strconv.ParseInt(before, 10, 64)
+	got.after.ahead, errs[1] = strconv.ParseInt(now, 10, 64)
+	got.before.score, errs[2] = strconv.ParseFloat(old, 64)
+	if increment {
+		got.after.score, errs[3] = strconv.ParseFloat(sum, 64)
+	}
+	if errs != [4]error{} {
+		return got, errReply
+	}
+	if got.applied = b.replaces(got.before.score, got.after.score); !got.applied {
+		got.after.score = got.before.score
+	}
+	return got, nil
+}
+
+// replaces says whether a score takes the place of another one, by the Policy.
+func (b *Board) replaces(old, score float64) bool {
+	switch {
+	case old == score:
+		return false
+	case b.opts.Policy == KeepLatest:
+		return true
+	default:
+		return (score > old) == ((b.opts.Policy == KeepBest) == (b.opts.Order == HighestFirst))
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -75,19 +76,24 @@ func submitAll(ctx context.Context, member string, score float64, clock func(*Bo
 	}
 	results, errs := make([]Result, len(boards)), make([]error, len(boards))
 	writes := make([]*oneWrite, len(boards))
-	byClient := map[redis.UniversalClient][]int{}
-	var clients []redis.UniversalClient
+	byClient := map[any][]int{}
+	var clients []any
 	for i, b := range boards {
 		if writes[i], errs[i] = b.newWrite(member, score, clock(b), false); errs[i] != nil {
 			continue
 		}
-		if byClient[b.rdb] == nil {
-			clients = append(clients, b.rdb)
+		client := any(b.rdb)
+		if !reflect.ValueOf(client).Comparable() { // a wrapper by value: its boards cannot be told to have the same one
+			client = b.core
 		}
-		byClient[b.rdb] = append(byClient[b.rdb], i)
+		if byClient[client] == nil {
+			clients = append(clients, client)
+		}
+		byClient[client] = append(byClient[client], i)
 	}
-	for _, rdb := range clients {
-		indexes := byClient[rdb]
+	for _, client := range clients {
+		indexes := byClient[client]
+		rdb := boards[indexes[0]].rdb
 		cmds := make([]redis.Cmder, len(indexes))
 		for k, i := range indexes {
 			w := writes[i]

@@ -24,7 +24,8 @@ type window struct {
 	absent bool  // no such member
 }
 
-// Top returns the first n rows, fewer where there are fewer. One round trip, O(log N + n).
+// Top returns the first n rows, fewer where there are fewer. One round trip, O(log N + n); on shards one fan-out,
+// or a second one where a shard has far more than its part of them.
 func (b *Board) Top(ctx context.Context, n int) ([]Entry, error) {
 	s, err := b.current(ctx)
 	if err == nil {
@@ -44,7 +45,7 @@ func (b *Board) Range(ctx context.Context, first, last int64) ([]Entry, error) {
 	s, err := b.current(ctx)
 	var entries []Entry
 	if err == nil {
-		entries, err = b.rangeOf(ctx, s, max(first, 1)-1, last-1)
+		entries, err = b.rangeOf(ctx, s, max(first, 1)-1, max(last, 0)-1)
 	}
 	return entries, wrap(err, "range %d to %d", first, last)
 }

@@ -49,12 +49,26 @@ func sampleOnce(ctx context.Context, rdb redis.UniversalClient) (Snapshot, error
 	return m.Collect(ctx)
 }
 
+// infoRefused is why a node that is up tells nothing of itself; "" where it does.
+func infoRefused(n *Node) string {
+	if len(n.Info) > 0 {
+		return ""
+	}
+	for _, u := range n.Unavailable {
+		if u.Command == "INFO" {
+			return u.Detail
+		}
+	}
+	return ""
+}
+
 func analyze(n *Node) NodeMemory {
 	out := NodeMemory{Addr: n.Addr, Role: n.Role, Memory: n.Memory, Databases: n.Keyspace, Advice: []string{}}
 	if n.Err != nil {
 		out.Err = n.Err.Error()
 		return out
 	}
+	out.Err = infoRefused(n)
 	if databases, ok := n.Keyspace.Get(); ok {
 		var keys, expires int64
 		for _, db := range databases {
@@ -108,6 +122,15 @@ func limitAdvice(n *Node, out *NodeMemory) []string {
 	return advice
 }
 
+// keyOverhead is what is left of the overhead without buffers, scripts, and what an empty server takes.
+func keyOverhead(m *Memory) (int64, bool) {
+	over, ok := m.Overhead.Get()
+	for _, part := range []Value[int64]{m.Startup, m.ClientsNormal, m.ClientsReplicas, m.ReplicationBacklog, m.AOFBuffer, m.Scripts} {
+		over -= part.Or(0)
+	}
+	return over, ok && m.Used.ok
+}
+
 func heapAdvice(n *Node) []string {
 	var advice []string
 	m := &n.Memory
@@ -122,8 +145,9 @@ func heapAdvice(n *Node) []string {
 	if peak := m.Peak.Or(0); m.Used.ok && peak-m.Used.v > worthwhile && peak > 2*m.Used.v {
 		advice = append(advice, fmt.Sprintf("%s are in use, and %s were at the peak: leave room for it", humanBytes(m.Used.v), humanBytes(peak)))
 	}
-	if over, ok := share(m.Overhead, m.Used); ok && over > mostlyOwn && m.Overhead.v-m.Startup.Or(0) > worthwhile {
-		advice = append(advice, fmt.Sprintf("%.0f %% of the memory is overhead, not data: small keys are cheaper inside hashes", over*100))
+	if over, ok := keyOverhead(m); ok && float64(over) > mostlyOwn*float64(m.Used.v) && over > worthwhile {
+		advice = append(advice, fmt.Sprintf(
+			"%.0f %% of the memory is overhead of keys, not data: small keys are cheaper inside hashes", float64(over)/float64(m.Used.v)*100))
 	}
 	if part, ok := share(m.ClientsNormal, m.Used); ok && part > muchBuffers && m.ClientsNormal.v > worthwhile {
 		advice = append(advice, humanBytes(m.ClientsNormal.v)+" are buffers of clients: someone reads too slowly, or sends too much at once")

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,12 +20,27 @@ type Change struct {
 	Err     error  `json:"-"`     // why it is not as it should be; nil where it is
 }
 
+// MarshalJSON writes the change with its error as text.
+func (c Change) MarshalJSON() ([]byte, error) {
+	type plain Change
+	out := struct {
+		plain
+		Err string `json:"err,omitempty"`
+	}{plain: plain(c)}
+	if c.Err != nil {
+		out.Err = c.Err.Error()
+	}
+	return json.Marshal(out)
+}
+
 // ErrNotApplicable is the Change.Err of a finding that no CONFIG SET mends: its Fix says what does.
 var ErrNotApplicable = errors.New("monitor: CONFIG SET does not mend the finding")
 
 // Apply mends findings of Audit by CONFIG SET, one after the other, and reads each setting back. It touches nothing that
-// is not among the findings, and does not write the configuration file: that is CONFIG REWRITE, and yours. Its error joins
-// those of the changes. Three round trips a finding.
+// is not among the findings, refuses settings that Audit does not judge, and does not write the configuration file: that is
+// CONFIG REWRITE, and yours. A change takes effect at once: read what you choose, since some let the server evict keys or
+// write to its disk. Its error joins those of the changes. Three round trips a finding. How long a server that hangs is
+// waited for, its client decides, a minute at most for each of them.
 func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) ([]Change, error) {
 	if err := usable(rdb); err != nil {
 		return nil, err
@@ -39,16 +55,18 @@ func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) 
 	var errs []error
 	for _, f := range findings {
 		c := Change{Finding: f.ID, Node: f.Node, Setting: f.Setting}
-		i := slices.IndexFunc(targets, func(t target) bool { return t.addr == f.Node && t.client != nil })
+		i := slices.IndexFunc(targets, func(t target) bool { return t.addr == f.Node })
 		switch {
 		case ctx.Err() != nil:
 			c.Err = ctx.Err()
-		case f.Setting == "":
+		case !slices.Contains(audited, f.Setting): // findings may come back from a page in a browser
 			c.Err = ErrNotApplicable
 		case i < 0:
 			c.Err = errors.New("monitor: there is no such node")
+		case targets[i].client == nil:
+			c.Err = targets[i].err
 		default:
-			c.apply(ctx, bounded(targets[i].client, longSearch), f.Value)
+			c.Before, c.After, c.Err = set(ctx, bounded(targets[i].client, longSearch), c.Setting, f.Value)
 		}
 		if c.Err != nil {
 			errs = append(errs, fmt.Errorf("monitor: apply %q to %s: %w", f.ID, f.Node, c.Err))
@@ -58,17 +76,19 @@ func Apply(ctx context.Context, rdb redis.UniversalClient, findings ...Finding) 
 	return changes, errors.Join(errs...)
 }
 
-func (c *Change) apply(ctx context.Context, client asker, value string) {
-	if c.Before, c.Err = readSetting(ctx, client, c.Setting); c.Err != nil {
-		return
+// set changes a setting, and returns what it was and what it is.
+func set(ctx context.Context, client asker, name, value string) (before, after string, err error) {
+	if before, err = readSetting(ctx, client, name); err != nil {
+		return "", "", err
 	}
-	if c.Err = client.ConfigSet(ctx, c.Setting, value).Err(); c.Err != nil { // the same value twice is the same value
-		c.After, _ = readSetting(ctx, client, c.Setting)
-		return
+	if err = client.ConfigSet(ctx, name, value).Err(); err != nil { // the same value twice is the same value
+		after, _ = readSetting(ctx, client, name)
+		return before, after, err
 	}
-	if c.After, c.Err = readSetting(ctx, client, c.Setting); c.Err == nil && c.After != value {
-		c.Err = fmt.Errorf("monitor: set to %q, read back %q", value, c.After)
+	if after, err = readSetting(ctx, client, name); err == nil && after != value {
+		err = fmt.Errorf("monitor: set to %q, read back %q", value, after)
 	}
+	return before, after, err
 }
 
 func readSetting(ctx context.Context, client asker, name string) (string, error) {

@@ -90,12 +90,17 @@ var audited = []string{
 // dangerous are commands that a service has no use for, and a stranger has.
 var dangerous = []string{"flushall", "flushdb", "keys", "config", "debug", "shutdown", "replicaof", "module"}
 
-// denied tells whether the rules of a user, as ACL GETUSER words them, take a command away. Redis rewrites them: what was
-// "-@dangerous" comes back as "-@admin -keys -flushall ...".
+// arguments make a call that is in order, with which ACL DRYRUN is asked; nothing is run.
+var arguments = map[string][]any{
+	"keys": {"*"}, "config": {"set", "maxmemory", "0"}, "debug": {"sleep", "0"}, "replicaof": {"no", "one"}, "module": {"load", "x"},
+}
+
+// denied tells roughly whether the rules of a user, as ACL GETUSER words them, take a command away, for servers without
+// ACL DRYRUN.
 func denied(rules, command string) bool {
 	rules += " "
 	admin := !slices.Contains([]string{"flushall", "flushdb", "keys"}, command)
-	return strings.Contains(rules, "-"+command+" ") || strings.Contains(rules, "-@dangerous ") ||
+	return !strings.Contains(rules, "+@all ") || strings.Contains(rules, "-"+command+" ") || strings.Contains(rules, "-@dangerous ") ||
 		admin && strings.Contains(rules, "-@admin ") && !strings.Contains(rules, "+"+command+" ")
 }
 
@@ -104,7 +109,7 @@ type audit struct {
 	client   asker
 	config   map[string]string // nil where it may not be read
 	user     map[string]any    // ACL of the default user; nil likewise
-	commands []string          // of dangerous, those that there are
+	open     []string          // of dangerous, those that the default user may run
 	unread   []string
 	findings []Finding
 }
@@ -124,6 +129,11 @@ func (a *audit) read(ctx context.Context) error {
 	}
 	there := redis.NewCmd(ctx, args...)
 	cmds = append(cmds, acl, there)
+	runs := make([]*redis.Cmd, len(dangerous))
+	for i, name := range dangerous {
+		runs[i] = redis.NewCmd(ctx, append([]any{"acl", "dryrun", "default", name}, arguments[name]...)...)
+		cmds = append(cmds, runs[i])
+	}
 	if err := pipeline(ctx, a.client, cmds); err != nil {
 		return err
 	}
@@ -136,6 +146,9 @@ func (a *audit) read(ctx context.Context) error {
 		}
 		maps.Copy(a.config, cmd.Val())
 	}
+	if text := infoRefused(&a.node); text != "" {
+		a.unread = append(a.unread, "INFO ("+text+")")
+	}
 	if a.config == nil {
 		a.unread = append(a.unread, "CONFIG GET ("+settings[0].Err().Error()+")")
 	}
@@ -144,14 +157,32 @@ func (a *audit) read(ctx context.Context) error {
 	} else {
 		a.user = mapOf(acl.Val())
 	}
-	if list, ok := there.Val().([]any); ok && there.Err() == nil {
-		for i, item := range list {
-			if info, ok := item.([]any); ok && len(info) > 0 && i < len(dangerous) {
-				a.commands = append(a.commands, dangerous[i])
+	list, ok := there.Val().([]any)
+	if err := there.Err(); err != nil || !ok {
+		a.unread = append(a.unread, fmt.Sprintf("COMMAND INFO (%v)", err))
+	}
+	for i, item := range list {
+		info, ok := item.([]any)
+		if !ok || len(info) == 0 || i >= len(dangerous) {
+			continue // the server does not have it, or not under this name
+		}
+		name := dangerous[i]
+		switch answer, err := runs[i].Text(); {
+		case err == nil:
+			if answer == "OK" {
+				a.open = append(a.open, name)
 			}
+		case a.user != nil && !denied(a.rules(), name): // ACL DRYRUN came with 7.0
+			a.open = append(a.open, name)
 		}
 	}
 	return nil
+}
+
+// rules are those of the default user about commands.
+func (a *audit) rules() string {
+	text, _ := a.user["commands"].(string)
+	return text
 }
 
 // mapOf reads a reply that is a map in RESP3 and a list in RESP2.
@@ -198,7 +229,7 @@ func (a *audit) judge(ctx context.Context) {
 		slices.Sort(a.unread)
 		a.add(Finding{
 			ID: "unread", Title: "some settings could not be read, and were not judged", Evidence: strings.Join(a.unread, "; "),
-			Source: "CONFIG", Severity: Info, Fix: "ACL SETUSER <user> +config|get +acl|getuser",
+			Source: "CONFIG", Severity: Info, Fix: "ACL SETUSER <user> +info +config|get +acl|getuser +acl|dryrun +command|info",
 		}, "", "")
 	}
 }
@@ -403,6 +434,12 @@ func (a *audit) persistence() {
 				ID: "appendfsync-always", Title: "every write waits for the disk", Source: "CONFIG", Severity: Info, Evidence: "appendfsync always",
 			}, "appendfsync", "everysec")
 		}
+		if v, _ := a.setting("no-appendfsync-on-rewrite"); v == "yes" {
+			a.add(Finding{
+				ID: "appendfsync-paused", Title: "while a dump or the AOF is written, a crash of the machine loses all that is new", Source: "CONFIG", Severity: Info,
+				Evidence: "no-appendfsync-on-rewrite yes",
+			}, "no-appendfsync-on-rewrite", "no")
+		}
 		if n, ok := a.number("auto-aof-rewrite-percentage"); ok && (n == 0 || n > 1000) {
 			a.add(Finding{
 				ID: "aof-rewrite-off", Title: "the AOF grows without end, and a restart takes ever longer", Source: "CONFIG", Severity: Warning,
@@ -431,7 +468,10 @@ func (a *audit) persistence() {
 
 func (a *audit) access() {
 	bind, bindKnown := a.setting("bind")
-	open := bindKnown && reachable(bind)
+	port, portKnown := a.number("port")
+	tls, tlsKnown := a.number("tls-port")
+	local := portKnown && port == 0 && (!tlsKnown || tls == 0) // a socket of the machine, and nothing else
+	open := bindKnown && reachable(bind) && !local
 	nopass := a.defaultUser("nopass") && a.defaultUser("on")
 	if nopass {
 		severity := Warning
@@ -443,19 +483,11 @@ func (a *audit) access() {
 			Evidence: "user default on nopass, bind " + cmp.Or(bind, "unknown"), Fix: "ACL SETUSER default resetpass ><password>",
 		}, "", "")
 	}
-	if text, _ := a.user["commands"].(string); a.user != nil && strings.Contains(text, "+@all") && len(a.commands) > 0 {
-		var still []string
-		for _, name := range a.commands {
-			if !denied(text, name) {
-				still = append(still, name)
-			}
-		}
-		if len(still) > 0 {
-			a.add(Finding{
-				ID: "dangerous-commands", Title: "the default user may run commands that a service has no use for", Source: "ACL", Severity: Info,
-				Evidence: "user default " + text + ": " + strings.Join(still, ", "), Fix: "ACL SETUSER default -@dangerous +info +config|get",
-			}, "", "")
-		}
+	if len(a.open) > 0 && a.defaultUser("on") {
+		a.add(Finding{
+			ID: "dangerous-commands", Title: "the default user may run commands that a service has no use for", Source: "ACL", Severity: Info,
+			Evidence: "user default " + a.rules() + ": " + strings.Join(a.open, ", "), Fix: "ACL SETUSER default -@dangerous +info +config|get",
+		}, "", "")
 	}
 	for _, name := range []string{"enable-debug-command", "enable-module-command", "enable-protected-configs"} {
 		if v, ok := a.setting(name); ok && v != "no" {
@@ -466,16 +498,23 @@ func (a *audit) access() {
 		}
 	}
 	if v, ok := a.setting("protected-mode"); ok && v == "no" {
-		severity := Info
-		if open && nopass {
-			severity = Critical
-		}
-		a.add(Finding{
-			ID: "protected-mode-off", Title: "without a password, other machines are let in", Source: "CONFIG", Severity: severity,
+		f := Finding{
+			ID: "protected-mode-off", Title: "without a password, other machines are let in", Source: "CONFIG", Severity: Info,
 			Evidence: "protected-mode no, bind " + cmp.Or(bind, "unknown"),
-		}, "protected-mode", "yes")
+		}
+		if open && nopass {
+			f.Severity = Critical
+		}
+		// Protected mode turns away whoever comes from another machine while the default user has no password: the service
+		// itself, and who would want to undo it.
+		if local || bindKnown && !reachable(bind) || a.user != nil && !a.defaultUser("nopass") {
+			a.add(f, "protected-mode", "yes")
+		} else {
+			f.Fix = "ACL SETUSER default resetpass ><password>, and then CONFIG SET protected-mode yes; without a password it locks out all other machines"
+			a.add(f, "", "")
+		}
 	}
-	if tls, ok := a.number("tls-port"); ok && tls == 0 {
+	if tlsKnown && tls == 0 && !local {
 		severity := Info
 		if open {
 			severity = Warning

@@ -3,7 +3,10 @@ package monitor
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -31,7 +34,7 @@ func finding(t *testing.T, findings []Finding, id string) Finding {
 // planted are settings that deserve findings, and what is to be found.
 var planted = []string{
 	"--maxclients", "200", "--tcp-keepalive", "0", "--tcp-backlog", "100", "--appendonly", "yes", "--appendfsync", "no",
-	"--auto-aof-rewrite-percentage", "0", "--auto-aof-rewrite-min-size", "1mb", "--rdbcompression", "no", "--rdbchecksum", "no",
+	"--no-appendfsync-on-rewrite", "yes", "--auto-aof-rewrite-percentage", "0", "--auto-aof-rewrite-min-size", "1mb", "--rdbcompression", "no", "--rdbchecksum", "no",
 	"--hash-max-listpack-entries", "100000", "--zset-max-listpack-value", "5000", "--set-max-intset-entries", "0", "--list-max-listpack-size", "9000",
 	"--maxmemory", "200mb", "--maxmemory-policy", "volatile-ttl", "--enable-module-command", "yes",
 }
@@ -54,6 +57,7 @@ func TestAuditPlanted(t *testing.T) {
 		"maxclients-low":                     "CONFIG SET maxclients 10000",
 		"tcp-keepalive-off":                  "CONFIG SET tcp-keepalive 300",
 		"appendfsync-no":                     "CONFIG SET appendfsync everysec",
+		"appendfsync-paused":                 "CONFIG SET no-appendfsync-on-rewrite no",
 		"aof-rewrite-off":                    "CONFIG SET auto-aof-rewrite-percentage 100",
 		"aof-rewrite-often":                  "CONFIG SET auto-aof-rewrite-min-size 67108864",
 		"rdbcompression-off":                 "CONFIG SET rdbcompression yes",
@@ -165,7 +169,7 @@ func TestAuditDangers(t *testing.T) {
 		config: map[string]string{
 			"bind": "* -::*", "protected-mode": "no", "tls-port": "0", "appendonly": "yes", "appendfsync": "always", "hash-max-ziplist-entries": "5000",
 		},
-		user: map[string]any{"flags": []any{"on", "nopass"}, "commands": "+@all -flushall"}, commands: []string{"flushall", "keys"},
+		user: map[string]any{"flags": []any{"on", "nopass"}, "commands": "+@all -flushall"}, open: []string{"keys"},
 	}
 	a.node.Persistence = Persistence{LastSaveOK: Known(false), LastWriteOK: Known(false)}
 	a.node.Memory = Memory{Used: Known[int64](95), System: Known[int64](100), Max: Known[int64](0)}
@@ -178,6 +182,105 @@ func TestAuditDangers(t *testing.T) {
 	assert.NotContains(t, finding(t, a.findings, "dangerous-commands").Evidence, ": flushall")
 	assert.Equal(t, "CONFIG SET hash-max-ziplist-entries 512", finding(t, a.findings, "encoding-hash-max-ziplist-entries").Fix, "under the name that the server has")
 	finding(t, a.findings, "appendfsync-always")
+}
+
+// TestAuditLocal: a server that other machines cannot reach is in no danger from them.
+func TestAuditLocal(t *testing.T) {
+	for _, config := range []map[string]string{
+		{"bind": "* -::*", "port": "0", "tls-port": "0"},
+		{"bind": "127.0.0.1 -::1", "port": "6379", "tls-port": "0"},
+	} {
+		config["protected-mode"] = "no"
+		a := &audit{node: Node{Addr: "a"}, config: config, user: map[string]any{"flags": []any{"on", "nopass"}}}
+		a.judge(t.Context())
+		for _, f := range a.findings {
+			assert.NotEqual(t, Critical, f.Severity, f.ID)
+		}
+		assert.Equal(t, config["port"] != "0", slices.Contains(ids(a.findings), "tls-off"), "a socket of the machine needs none")
+		assert.Equal(t, "protected-mode", finding(t, a.findings, "protected-mode-off").Setting)
+	}
+}
+
+// TestAuditLocksNobodyOut: protected mode turns away all other machines, the service's among them, unless there is a
+// password; then Apply leaves it alone.
+func TestAuditLocksNobodyOut(t *testing.T) {
+	flags := func(of ...any) map[string]any { return map[string]any{"flags": of} }
+	for _, c := range []struct {
+		bind string
+		user map[string]any
+		may  bool
+	}{
+		{"* -::*", flags("on", "nopass"), false},
+		{"* -::*", flags("off", "nopass"), false},
+		{"* -::*", nil, false},
+		{"", flags("on", "nopass"), false},
+		{"* -::*", flags("on"), true},
+		{"127.0.0.1", flags("on", "nopass"), true},
+		{"127.0.0.1", nil, true},
+	} {
+		a := &audit{node: Node{Addr: "a"}, config: map[string]string{"bind": c.bind, "port": "6379", "protected-mode": "no"}, user: c.user}
+		a.judge(t.Context())
+		f := finding(t, a.findings, "protected-mode-off")
+		assert.Equal(t, c.may, f.Setting != "", "%+v", c)
+		if !c.may {
+			assert.Contains(t, f.Fix, "resetpass")
+		}
+	}
+	unknown := &audit{node: Node{Addr: "a"}, config: map[string]string{"protected-mode": "no"}, user: flags("on", "nopass")}
+	unknown.judge(t.Context())
+	assert.Empty(t, finding(t, unknown.findings, "protected-mode-off").Setting)
+}
+
+// TestAuditCommands: what the default user may run is what the server says that it may, by whatever rules.
+func TestAuditCommands(t *testing.T) {
+	t.Parallel()
+	s := redistest.NewServer(t, redistest.ServerOptions{Users: []string{"boss on >secret ~* +@all", "narrow on >secret ~* +@all -acl|dryrun"}})
+	rdb := s.Client(func(o *redis.Options) { o.Username, o.Password = "boss", "secret" })
+	told := func(client *redis.Client) string {
+		a := &audit{node: Node{Addr: "a"}, client: client}
+		require.NoError(t, a.read(t.Context()))
+		assert.Empty(t, a.unread)
+		a.judge(t.Context())
+		i := slices.IndexFunc(a.findings, func(f Finding) bool { return f.ID == "dangerous-commands" })
+		if i < 0 {
+			return ""
+		}
+		_, list, _ := strings.Cut(a.findings[i].Evidence, ": ")
+		return list
+	}
+	all := strings.Join(dangerous, ", ")
+	for rules, want := range map[string]string{
+		"on +@all":                               all,
+		"off +@all":                              "",
+		"on +@all -@dangerous":                   "",
+		"on +@all -@dangerous +info +config|get": "",
+		"on +@all -@dangerous +keys":             "keys",
+		"on +@all -@admin":                       "flushall, flushdb, keys",
+		"on +@all -@admin +config":               "flushall, flushdb, keys, config",
+		"on +@all -config +config|get":           "flushall, flushdb, keys, debug, shutdown, replicaof, module",
+		"on +@all -@slow":                        "",
+		"on +@all -@write":                       "keys, config, debug, shutdown, replicaof, module",
+		"on +@all -flushall -flushdb":            "keys, config, debug, shutdown, replicaof, module",
+		"on -@all +@read":                        "keys",
+		"on -@all +@write":                       "flushall, flushdb",
+		"on -@all +@admin":                       "config, debug, shutdown, replicaof, module",
+		"on -@all +get":                          "",
+	} {
+		args := []any{"ACL", "SETUSER", "default", "reset", "nopass", "~*", "&*"}
+		for word := range strings.FieldsSeq(rules) {
+			args = append(args, word)
+		}
+		require.NoError(t, rdb.Do(t.Context(), args...).Err(), rules)
+		assert.Equal(t, want, told(rdb), rules)
+	}
+	// Without ACL DRYRUN the rules are read, so that what is usual is understood.
+	narrow := s.Client(func(o *redis.Options) { o.Username, o.Password = "narrow", "secret" })
+	for rules, want := range map[string]string{
+		"+@all": all, "-@dangerous": "", "-@admin": "flushall, flushdb, keys", "-flushall": strings.TrimPrefix(all, "flushall, "), "-@all": "",
+	} {
+		require.NoError(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "reset", "on", "nopass", "+@all", rules).Err())
+		assert.Equal(t, want, told(narrow), rules)
+	}
 }
 
 // answers is a hook that answers CONFIG SET with an error, and sends it nowhere.
@@ -241,6 +344,7 @@ func TestAuditWithFewRights(t *testing.T) {
 	f := finding(t, findings, "unread")
 	assert.Contains(t, f.Evidence, "CONFIG GET (NOPERM")
 	assert.Contains(t, f.Evidence, "ACL GETUSER (NOPERM")
+	assert.Contains(t, f.Evidence, "COMMAND INFO (NOPERM")
 	changes, err := Apply(t.Context(), rdb, findings...)
 	require.ErrorContains(t, err, "NOPERM")
 	assert.Len(t, changes, 3)
@@ -298,6 +402,10 @@ func TestAuditEverywhere(t *testing.T) {
 	changes, err := Apply(t.Context(), offline(t), Finding{ID: "x", Node: "nowhere", Setting: "save"})
 	require.ErrorContains(t, err, "no such node")
 	assert.Len(t, changes, 1)
+	rdb := redistest.Standalone(t)
+	changes, err = Apply(t.Context(), rdb, Finding{ID: "maxmemory-unset", Node: rdb.Options().Addr, Setting: "dir", Value: "/"})
+	require.ErrorIs(t, err, ErrNotApplicable)
+	assert.Equal(t, []Change{{Finding: "maxmemory-unset", Node: rdb.Options().Addr, Setting: "dir", Err: ErrNotApplicable}}, changes)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = Apply(ctx, offline(t), Finding{ID: "x", Node: "127.0.0.1:1", Setting: "save"})
@@ -334,6 +442,49 @@ func TestAnalyze(t *testing.T) {
 	require.Error(t, err)
 	require.Len(t, report.Nodes, 1)
 	assert.NotEmpty(t, report.Nodes[0].Err)
+}
+
+// TestAdvicePlanted: what a real server can be brought to is told of it, and nothing that it is not.
+func TestAdvicePlanted(t *testing.T) {
+	t.Parallel()
+	s := redistest.NewServer(t, redistest.ServerOptions{Args: []string{"--maxmemory-policy", "noeviction"}})
+	rdb := s.Client()
+	ctx := t.Context()
+	advice := func() string {
+		report, err := Analyze(ctx, rdb)
+		require.NoError(t, err)
+		return strings.Join(report.Nodes[0].Advice, "\n")
+	}
+	assert.Contains(t, advice(), "maxmemory is not set")
+
+	require.NoError(t, rdb.SetRange(ctx, "big", 50<<20, "x").Err())
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.Addr())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = conn.Write([]byte(strings.Repeat("GET big\r\n", 3))) // and it does not read
+	require.NoError(t, err)
+	redistest.Poll(t, "the buffers are told", func() bool { return strings.Contains(advice(), "are buffers of clients") })
+	assert.NotContains(t, advice(), "overhead", "a buffer does not go away when keys are put inside hashes")
+	require.NoError(t, conn.Close())
+	require.NoError(t, rdb.Del(ctx, "big").Err())
+	redistest.Poll(t, "the peak is told", func() bool {
+		return strings.Contains(advice(), "were at the peak: leave room for it") && !strings.Contains(advice(), "buffers")
+	})
+
+	require.NoError(t, rdb.ScriptLoad(ctx, "return 1 --"+strings.Repeat("x", 11<<20)).Err())
+	assert.Contains(t, advice(), "are cached scripts")
+	require.NoError(t, rdb.ScriptFlush(ctx).Err())
+
+	require.NoError(t, rdb.SetRange(ctx, "big", 30<<20, "x").Err())
+	report, err := Analyze(ctx, rdb)
+	require.NoError(t, err)
+	used := report.Nodes[0].Memory.Used.Or(0)
+	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory", strconv.FormatInt(used+used/10, 10)).Err())
+	assert.Contains(t, advice(), "at 100 % writes are refused")
+	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory-policy", "allkeys-lfu").Err())
+	assert.Contains(t, advice(), "keys are evicted by allkeys-lfu")
+	require.NoError(t, rdb.ConfigSet(ctx, "maxmemory-policy", "volatile-ttl").Err())
+	assert.Contains(t, advice(), "none of 1 keys has a time to live")
 }
 
 // TestAdvice: each advice, and none where all is well.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -33,20 +35,20 @@ type BigKeysOptions struct {
 // BigKeysProgress is how far a scan is.
 type BigKeysProgress struct {
 	Scanned int64
-	Total   int64 // keys that there were when the scan began
+	Total   int64 // keys that there were when the scan began; 0 where DBSIZE is refused
 }
 
 // BigKeysReport is what BigKeys found.
 type BigKeysReport struct {
 	Scanned int64 `json:"scanned"` // keys that were measured
-	Total   int64 `json:"total"`   // keys that there were when the scan began
+	Total   int64 `json:"total"`   // keys that there were when the scan began; 0 where DBSIZE is refused
 	Bytes   int64 `json:"bytes"`   // of the keys that were measured
 	Denied  int64 `json:"denied"`  // keys that the user may not read
 	Partial bool  `json:"partial"` // not all keys were looked at: a budget was spent, ctx ended, or a node failed
 
 	Keys     []BigKey            `json:"keys"`      // the largest, largest first
 	ByType   map[string][]BigKey `json:"by_type"`   // the largest of each type
-	ByPrefix []PrefixUsage       `json:"by_prefix"` // of all keys that were measured, the heaviest first
+	ByPrefix []PrefixUsage       `json:"by_prefix"` // of all keys that were measured, the heaviest first; the lightest of more than 20,000 are one, "(others)"
 }
 
 // BigKey is a key of at least Threshold bytes.
@@ -57,7 +59,7 @@ type BigKey struct {
 	Encoding string        `json:"encoding"` // "" where the server does not tell
 	Bytes    int64         `json:"bytes"`    // as MEMORY USAGE estimates, key and value
 	Length   int64         `json:"length"`   // elements, or bytes of a string; -1 where it could not be asked
-	TTL      time.Duration `json:"ttl_ns"`   // -1: it never expires
+	TTL      time.Duration `json:"ttl_ns"`   // -1: it never expires, -2: it could not be asked
 }
 
 // PrefixUsage is what the keys with a common beginning take.
@@ -83,7 +85,7 @@ func (r BigKeysReport) WithoutTTL() []BigKey {
 
 const (
 	mebibyte      = 1 << 20
-	prefixes      = 10_000 // kept; the rest is counted as otherPrefixes
+	prefixes      = 10_000 // kept when there are twice as many; the lightest are counted as otherPrefixes from then on
 	otherPrefixes = "(others)"
 	serverSamples = 5 // what MEMORY USAGE takes by itself
 )
@@ -121,12 +123,13 @@ func (o BigKeysOptions) completed() (BigKeysOptions, error) {
 
 // BigKeys finds the keys that take the most memory, on all masters at once. It reads in pages: SCAN, and MEMORY USAGE of
 // each key with bounded samples, so that no command keeps the server for long, however large a key is. Keys that reach
-// the Threshold are asked for type, expiry, encoding and length in addition; the last two touch the idle time of the keys
-// that are reported, where the server does not know CLIENT NO-TOUCH. It writes nothing.
+// the Threshold are asked for type and expiry in addition, and those that are reported for encoding and length; the length
+// touches their idle time where the server does not know CLIENT NO-TOUCH. It writes nothing.
 //
 // Cost: two round trips for each Batch of keys, O(keys). A key that SCAN returns twice counts once (of a node's first four
 // million). Where ctx ends or a node fails, the report is partial and holds what was found, and the error says why; a
-// spent budget makes it partial without an error. How long a server that hangs is waited for, its client decides. The
+// spent budget makes it partial without an error. A key that moves from one node of a cluster to another meanwhile may be
+// counted at both, or at neither. How long a server that hangs is waited for, its client decides. The
 // client's database alone is scanned.
 func BigKeys(ctx context.Context, rdb redis.UniversalClient, opts BigKeysOptions) (BigKeysReport, error) {
 	opts, err := opts.completed()
@@ -135,9 +138,10 @@ func BigKeys(ctx context.Context, rdb redis.UniversalClient, opts BigKeysOptions
 	}
 	targets, err := masters(ctx, rdb)
 	if err != nil {
-		return BigKeysReport{}, fmt.Errorf("monitor: big keys: %w", err)
+		empty := BigKeysReport{Partial: true, Keys: []BigKey{}, ByType: map[string][]BigKey{}, ByPrefix: []PrefixUsage{}}
+		return empty, fmt.Errorf("monitor: big keys: %w", err)
 	}
-	b := &bigKeys{opts: opts, byType: map[string][]BigKey{}, prefixes: map[string]*PrefixUsage{}, budget: budget{keys: opts.MaxKeys}}
+	b := newBigKeys(opts)
 	if opts.MaxTime > 0 {
 		b.budget.deadline = time.Now().Add(opts.MaxTime)
 	}
@@ -164,8 +168,16 @@ type bigKeys struct {
 
 	mu       sync.Mutex
 	report   BigKeysReport
-	byType   map[string][]BigKey
+	byType   map[string]*ranking[BigKey]
 	prefixes map[string]*PrefixUsage
+	others   PrefixUsage // of the prefixes that are not kept
+}
+
+func newBigKeys(opts BigKeysOptions) *bigKeys {
+	return &bigKeys{
+		opts: opts, byType: map[string]*ranking[BigKey]{}, prefixes: map[string]*PrefixUsage{}, others: PrefixUsage{Prefix: otherPrefixes},
+		budget: budget{keys: opts.MaxKeys},
+	}
 }
 
 func (b *bigKeys) node(ctx context.Context, t target) error {
@@ -173,10 +185,16 @@ func (b *bigKeys) node(ctx context.Context, t target) error {
 	if b.opts.Pause > 0 {
 		workers = 1
 	}
+	words := []any{"memory", "usage", nil}
+	if b.opts.Samples != serverSamples {
+		words = append(words, "samples", b.opts.Samples)
+	}
 	s := &scan{
-		match: b.opts.Match, batch: int64(b.opts.Batch), pause: b.opts.Pause, workers: workers, budget: &b.budget,
-		measure: func(ctx context.Context, keys []string) error { return b.measure(ctx, t, keys) },
-		scanned: func(n int) {
+		match: b.opts.Match, batch: int64(b.opts.Batch), pause: b.opts.Pause, workers: workers, budget: &b.budget, words: words,
+		measure: func(ctx context.Context, keys []string, sizes []*redis.IntCmd) error {
+			return b.measure(ctx, t, keys, sizes)
+		},
+		scanned: func() {
 			if b.opts.Progress == nil {
 				return
 			}
@@ -188,21 +206,8 @@ func (b *bigKeys) node(ctx context.Context, t target) error {
 	return s.run(ctx, t.client)
 }
 
-// measure asks for the size of a page of keys.
-func (b *bigKeys) measure(ctx context.Context, t target, keys []string) error {
-	cmds := make([]redis.Cmder, len(keys))
-	sizes := make([]*redis.IntCmd, len(keys))
-	for i, key := range keys {
-		if b.opts.Samples == serverSamples {
-			sizes[i] = redis.NewIntCmd(ctx, "memory", "usage", key)
-		} else {
-			sizes[i] = redis.NewIntCmd(ctx, "memory", "usage", key, "samples", b.opts.Samples)
-		}
-		cmds[i] = sizes[i]
-	}
-	if err := readAll(ctx, t.client, cmds); err != nil {
-		return err
-	}
+// measure takes in the sizes of a page of keys.
+func (b *bigKeys) measure(ctx context.Context, t target, keys []string, sizes []*redis.IntCmd) error {
 	var big []BigKey
 	var scanned, bytes, denied int64
 	b.mu.Lock()
@@ -251,17 +256,29 @@ func (b *bigKeys) addPrefix(key string, size int64) {
 	prefix := prefixOf(key, b.opts.Separator, b.opts.Depth)
 	p := b.prefixes[prefix]
 	if p == nil {
-		if len(b.prefixes) >= prefixes {
-			prefix = otherPrefixes
-			p = b.prefixes[prefix]
+		if len(b.prefixes) >= 2*prefixes {
+			b.foldPrefixes()
 		}
-		if p == nil {
-			p = &PrefixUsage{Prefix: strings.Clone(prefix)}
-			b.prefixes[p.Prefix] = p
-		}
+		p = &PrefixUsage{Prefix: strings.Clone(prefix)}
+		b.prefixes[p.Prefix] = p
 	}
 	p.Keys++
 	p.Bytes += size
+}
+
+// foldPrefixes makes room: it forgets the lightest prefixes. To refuse new ones instead would lose a heavy one that comes
+// late.
+func (b *bigKeys) foldPrefixes() {
+	list := slices.SortedFunc(maps.Values(b.prefixes), func(x, y *PrefixUsage) int { return heavier(*x, *y) })
+	for _, p := range list[prefixes:] {
+		b.others.Keys += p.Keys
+		b.others.Bytes += p.Bytes
+		delete(b.prefixes, p.Prefix)
+	}
+}
+
+func heavier(x, y PrefixUsage) int {
+	return cmp.Or(cmp.Compare(y.Bytes, x.Bytes), cmp.Compare(x.Prefix, y.Prefix))
 }
 
 // keep asks big keys for type and expiry, and keeps the largest of each type.
@@ -284,17 +301,26 @@ func (b *bigKeys) keep(ctx context.Context, t target, big []BigKey) error {
 		if !ok || !ok2 {
 			continue
 		}
-		k.Type, k.TTL = "unknown", -1
+		k.Type, k.TTL = "unknown", -2
 		if kind.Err() == nil { // who may not ask for it learns of the key all the same
 			k.Type = kind.Val()
 		}
 		if k.Type == "none" {
 			continue
 		}
-		if ttl.Err() == nil && ttl.Val() >= 0 {
-			k.TTL = time.Duration(ttl.Val()) * time.Millisecond
+		switch ms := ttl.Val(); {
+		case ttl.Err() != nil:
+		case ms < 0:
+			k.TTL = -1
+		default: // Redis keeps times that are further than a Duration reaches
+			k.TTL = time.Duration(min(ms, int64(math.MaxInt64/time.Millisecond))) * time.Millisecond
 		}
-		b.byType[k.Type] = insert(b.byType[k.Type], k, b.opts.Top)
+		r := b.byType[k.Type]
+		if r == nil {
+			r = &ranking[BigKey]{top: b.opts.Top, order: bigger, id: func(k BigKey) keyID { return keyID{k.Name, k.Node} }}
+			b.byType[k.Type] = r
+		}
+		r.add(k)
 	}
 	return nil
 }
@@ -304,69 +330,68 @@ func bigger(a, b BigKey) int {
 	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Node, b.Node))
 }
 
-// insert keeps the top of a list that is sorted, each name of a node once.
-func insert(list []BigKey, k BigKey, top int) []BigKey {
-	if i := slices.IndexFunc(list, func(have BigKey) bool { return have.Name == k.Name && have.Node == k.Node }); i >= 0 {
-		if list[i].Bytes >= k.Bytes {
-			return list
-		}
-		list = slices.Delete(list, i, i+1)
-	}
-	i, _ := slices.BinarySearchFunc(list, k, bigger)
-	if i >= top {
-		return list
-	}
-	list = slices.Insert(list, i, k)
-	return list[:min(len(list), top)]
-}
-
 // lengths are the commands that tell how many elements a key of a type has, in constant time.
 var lengths = map[string]string{"string": "strlen", "list": "llen", "set": "scard", "zset": "zcard", "hash": "hlen", "stream": "xlen"}
 
-// finish asks the keys that are reported for encoding and length, and sorts.
+// finish sorts, and asks the keys that are reported for encoding and length.
 func (b *bigKeys) finish(ctx context.Context, targets []target) {
+	b.report.Keys, b.report.ByType = []BigKey{}, map[string][]BigKey{}
+	for kind, r := range b.byType {
+		b.report.ByType[kind] = r.cut()
+	}
 	_ = perNode(targets, func(t target) error { // a report without them is a report
 		var mine []*BigKey
-		for _, list := range b.byType {
+		for _, list := range b.report.ByType {
 			for i := range list {
 				if list[i].Node == t.addr {
 					mine = append(mine, &list[i])
 				}
 			}
 		}
-		if err := ctx.Err(); err != nil || len(mine) == 0 {
-			return err
-		}
-		// One pipeline is one connection, so that CLIENT NO-TOUCH (7.2) holds for the lengths alone.
-		cmds := []redis.Cmder{redis.NewStatusCmd(ctx, "client", "no-touch", "on")}
-		for _, k := range mine {
-			cmds = append(cmds, redis.NewStringCmd(ctx, "object", "encoding", k.Name), redis.NewIntCmd(ctx, cmp.Or(lengths[k.Type], "strlen"), k.Name))
-		}
-		cmds = append(cmds, redis.NewStatusCmd(ctx, "client", "no-touch", "off"))
-		if err := readAll(ctx, t.client, cmds); err != nil {
-			return err
-		}
-		for i, k := range mine {
-			if enc, ok := cmds[1+2*i].(*redis.StringCmd); ok && enc.Err() == nil {
-				k.Encoding = enc.Val()
+		for page := range slices.Chunk(mine, b.opts.Batch) {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			if n, ok := cmds[2+2*i].(*redis.IntCmd); ok && n.Err() == nil {
-				k.Length = n.Val()
+			if err := describe(ctx, t.client, page); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
-	b.report.Keys, b.report.ByType, b.report.ByPrefix = []BigKey{}, b.byType, []PrefixUsage{}
-	for _, list := range b.byType {
+	for _, list := range b.report.ByType {
 		b.report.Keys = append(b.report.Keys, list...)
 	}
 	slices.SortFunc(b.report.Keys, bigger)
 	b.report.Keys = b.report.Keys[:min(len(b.report.Keys), b.opts.Top)]
+	b.report.ByPrefix = []PrefixUsage{}
 	for _, p := range b.prefixes {
 		b.report.ByPrefix = append(b.report.ByPrefix, *p)
 	}
-	slices.SortFunc(b.report.ByPrefix, func(x, y PrefixUsage) int {
-		return cmp.Or(cmp.Compare(y.Bytes, x.Bytes), cmp.Compare(x.Prefix, y.Prefix))
-	})
+	if b.others.Keys > 0 {
+		b.report.ByPrefix = append(b.report.ByPrefix, b.others)
+	}
+	slices.SortFunc(b.report.ByPrefix, heavier)
 	b.report.ByPrefix = b.report.ByPrefix[:min(len(b.report.ByPrefix), b.opts.Top)]
+}
+
+// describe asks for encodings and lengths. One pipeline is one connection, so that CLIENT NO-TOUCH (7.2) holds for the
+// lengths alone.
+func describe(ctx context.Context, client asker, keys []*BigKey) error {
+	cmds := []redis.Cmder{redis.NewStatusCmd(ctx, "client", "no-touch", "on")}
+	for _, k := range keys {
+		cmds = append(cmds, redis.NewStringCmd(ctx, "object", "encoding", k.Name), redis.NewIntCmd(ctx, cmp.Or(lengths[k.Type], "strlen"), k.Name))
+	}
+	cmds = append(cmds, redis.NewStatusCmd(ctx, "client", "no-touch", "off"))
+	if err := readAll(ctx, client, cmds); err != nil {
+		return err
+	}
+	for i, k := range keys {
+		if enc, ok := cmds[1+2*i].(*redis.StringCmd); ok && enc.Err() == nil {
+			k.Encoding = enc.Val()
+		}
+		if n, ok := cmds[2+2*i].(*redis.IntCmd); ok && n.Err() == nil {
+			k.Length = n.Val()
+		}
+	}
+	return nil
 }

@@ -3,9 +3,11 @@ package monitor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -186,11 +188,171 @@ func TestBigKeysOnce(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, int64(100), got.Scanned)
 	assert.Equal(t, want, got)
-	list := []BigKey{}
-	for _, size := range []int64{5, 9, 7} { // and beyond what is remembered, it is reported once
-		list = insert(list, BigKey{Name: "k", Bytes: size}, 5)
+}
+
+// TestRanking: beside a list that is sorted at the end, with names that come again as larger and as smaller.
+func TestRanking(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(8, 8))
+	for _, top := range []int{1, 2, 7, 100, 5000} {
+		r := &ranking[BigKey]{top: top, order: bigger, id: func(k BigKey) keyID { return keyID{k.Name, k.Node} }}
+		largest := map[keyID]BigKey{}
+		for range rnd.IntN(4000) {
+			k := BigKey{Name: strconv.Itoa(rnd.IntN(900)), Node: strconv.Itoa(rnd.IntN(2)), Bytes: rnd.Int64N(500)}
+			r.add(k)
+			if have, ok := largest[keyID{k.Name, k.Node}]; !ok || have.Bytes < k.Bytes {
+				largest[keyID{k.Name, k.Node}] = k
+			}
+		}
+		want := slices.SortedFunc(maps.Values(largest), bigger)
+		assert.Equal(t, want[:min(len(want), top)], r.cut(), top)
+		assert.LessOrEqual(t, cap(r.list), 4*top+256)
 	}
-	assert.Equal(t, []BigKey{{Name: "k", Bytes: 9}}, list)
+}
+
+// TestPrefixesAreBounded: of a million prefixes the heavy ones are told, though the heaviest comes last.
+func TestPrefixesAreBounded(t *testing.T) {
+	b := newBigKeys(BigKeysOptions{Separator: ":", Depth: 1, Top: 4, Batch: 1})
+	for i := range 100_000 {
+		b.addPrefix(fmt.Sprintf("p%d:x", i), 10)
+		if i%1000 == 0 {
+			b.addPrefix("often:x", 100)
+		}
+	}
+	b.addPrefix("heavy:x", 1<<30)
+	assert.LessOrEqual(t, len(b.prefixes), 2*prefixes)
+	b.finish(t.Context(), nil)
+	got := b.report.ByPrefix
+	require.Len(t, got, 4)
+	assert.Equal(t, PrefixUsage{Prefix: "heavy:", Keys: 1, Bytes: 1 << 30}, got[0])
+	assert.Equal(t, otherPrefixes, got[1].Prefix)
+	assert.Equal(t, got[1].Keys*10, got[1].Bytes)
+	assert.Equal(t, PrefixUsage{Prefix: "often:", Keys: 100, Bytes: 10_000}, got[2])
+	assert.Equal(t, int64(10), got[3].Bytes)
+}
+
+// pages is a hook that notes how long the longest pipeline is.
+type pages struct {
+	trips
+	longest int
+}
+
+func (h *pages) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		h.mu.Lock()
+		h.longest = max(h.longest, len(cmds))
+		h.mu.Unlock()
+		return next(ctx, cmds)
+	}
+}
+
+// TestBigKeysInPages: however many keys are reported, no pipeline is longer than some pages.
+func TestBigKeysInPages(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.NewServer(t, redistest.ServerOptions{Args: []string{"--maxmemory-policy", "allkeys-lfu"}}).Client()
+	pipe := rdb.Pipeline()
+	for i := range 3000 {
+		pipe.Set(t.Context(), fmt.Sprint("k", i), "v", 0)
+	}
+	_, err := pipe.Exec(t.Context())
+	require.NoError(t, err)
+	h := &pages{}
+	rdb.AddHook(h)
+	report, err := BigKeys(t.Context(), rdb, BigKeysOptions{Threshold: -1, Top: 3000, Batch: 100})
+	require.NoError(t, err)
+	require.Len(t, report.Keys, 3000)
+	for _, k := range report.Keys {
+		require.Equal(t, []any{"embstr", int64(1)}, []any{k.Encoding, k.Length})
+	}
+	hot, err := HotKeys(t.Context(), rdb, HotKeysOptions{Top: 3000, Batch: 100})
+	require.NoError(t, err)
+	require.Len(t, hot.Keys, 3000)
+	for _, k := range hot.Keys {
+		require.Equal(t, "string", k.Type)
+	}
+	assert.LessOrEqual(t, h.longest, 500)
+}
+
+// TestBigKeysTTL: what is not known is not told, and what is further than a Duration reaches is far.
+func TestBigKeysTTL(t *testing.T) {
+	t.Parallel()
+	s := redistest.NewServer(t, redistest.ServerOptions{Users: []string{"narrow on >secret ~* +scan +memory|usage +type"}})
+	rdb := s.Client()
+	require.NoError(t, rdb.Set(t.Context(), "far", strings.Repeat("x", 100), 0).Err())
+	require.NoError(t, rdb.Do(t.Context(), "pexpire", "far", "20000000000000").Err())
+	require.NoError(t, rdb.Set(t.Context(), "k", "v", 0).Err())
+	report, err := BigKeys(t.Context(), rdb, BigKeysOptions{Threshold: -1})
+	require.NoError(t, err)
+	assert.Greater(t, report.Keys[0].TTL, 292*365*24*time.Hour)
+	assert.Equal(t, []string{"k"}, names(report.WithoutTTL()))
+	report, err = BigKeys(t.Context(), s.Client(func(o *redis.Options) { o.Username, o.Password = "narrow", "secret" }), BigKeysOptions{Threshold: -1})
+	require.NoError(t, err)
+	require.Len(t, report.Keys, 2)
+	assert.Equal(t, time.Duration(-2), report.Keys[0].TTL)
+	assert.Empty(t, report.WithoutTTL())
+}
+
+// TestBigKeysNames: a name may hold any bytes.
+func TestBigKeysNames(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.NewServer(t, redistest.ServerOptions{}).Client(func(o *redis.Options) { o.Protocol = 2 })
+	all := []string{"", "a\r\nb", "\x00\xff\xfe", "\x1b[31mred", "*", "user:\x1b]0;x\x07:1", "$5\r\nhello\r\n", strings.Repeat("k", 70_000), "{", "ключ"}
+	for _, k := range all {
+		require.NoError(t, rdb.Set(t.Context(), k, "v", 0).Err())
+	}
+	report, err := BigKeys(t.Context(), rdb, BigKeysOptions{Threshold: -1, Batch: 3})
+	require.NoError(t, err)
+	assert.ElementsMatch(t, all, names(report.Keys))
+	for _, k := range report.Keys {
+		assert.Equal(t, []any{"string", int64(1), time.Duration(-1)}, []any{k.Type, k.Length, k.TTL})
+	}
+}
+
+// TestBigKeysWhileSlotsMove: the keys of a slot that is moving are counted where they are, and a master that dies
+// leaves a partial report.
+func TestBigKeysWhileSlotsMove(t *testing.T) {
+	t.Parallel()
+	c := redistest.NewCluster(t)
+	from := c.MasterOf("{x}")
+	to := c.Masters()[0]
+	if to == from {
+		to = c.Masters()[1]
+	}
+	rdb := c.Client()
+	for i := range 100 {
+		require.NoError(t, rdb.Set(t.Context(), fmt.Sprintf("{x}%d", i), "v", 0).Err())
+	}
+	require.NoError(t, c.Migrate(t.Context(), redistest.Slot("{x}"), from, to))
+	host, port, err := net.SplitHostPort(to.Addr())
+	require.NoError(t, err)
+	for i := range 40 {
+		require.NoError(t, from.Client().Do(t.Context(), "migrate", host, port, fmt.Sprintf("{x}%d", i), 0, 60_000).Err())
+	}
+	for _, protocol := range []int{2, 3} {
+		rdb := c.Client(func(o *redis.ClusterOptions) { o.Protocol = protocol })
+		report, err := BigKeys(t.Context(), rdb, BigKeysOptions{Threshold: -1, Top: 1000, Batch: 13})
+		require.NoError(t, err)
+		assert.Equal(t, int64(100), report.Scanned)
+		require.Len(t, report.Keys, 100)
+		nodes := map[string]int{}
+		for _, k := range report.Keys {
+			nodes[k.Node]++
+			assert.Equal(t, []any{"string", "embstr", int64(1)}, []any{k.Type, k.Encoding, k.Length})
+		}
+		assert.Equal(t, map[string]int{from.Addr(): 60, to.Addr(): 40}, nodes)
+	}
+	from.Kill()
+	report, err := BigKeys(t.Context(), rdb, BigKeysOptions{Threshold: -1})
+	require.Error(t, err)
+	assert.True(t, report.Partial)
+	top, err := Topology(t.Context(), rdb)
+	require.NoError(t, err)
+	for _, m := range top.Masters {
+		assert.Equal(t, m.Addr != from.Addr(), m.Up, m.Addr)
+		if !m.Up {
+			assert.Equal(t, m.Slots, top.SlotsMissing, "nobody who lives serves them")
+			assert.Equal(t, clusterSlots-(m.Slots[0][1]-m.Slots[0][0]+1), top.SlotsCovered)
+		}
+	}
 }
 
 // TestBigKeysBudget: keys, time and the caller's context end a scan, and what was found by then is reported.
@@ -231,10 +393,12 @@ func TestBigKeysBudget(t *testing.T) {
 	assert.True(t, report.Partial)
 	assert.GreaterOrEqual(t, report.Scanned, int64(100))
 	assert.Len(t, report.Keys, 5)
-	_, err = BigKeys(ctx, rdb, opts)
+	report, err = BigKeys(ctx, rdb, opts)
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = HotKeys(ctx, rdb, HotKeysOptions{})
+	assert.Equal(t, BigKeysReport{Partial: true, Keys: []BigKey{}, ByType: map[string][]BigKey{}, ByPrefix: []PrefixUsage{}}, report)
+	hot, err := HotKeys(ctx, rdb, HotKeysOptions{})
 	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, HotKeysReport{Partial: true, Keys: []HotKey{}}, hot)
 }
 
 // TestBigKeysDies: a node that dies leaves what it and the others told.
@@ -316,10 +480,48 @@ func TestBigKeysOfSomeKeys(t *testing.T) {
 	report, err = BigKeys(t.Context(), as("narrow"), BigKeysOptions{Threshold: 1000})
 	require.NoError(t, err)
 	require.Len(t, report.Keys, 3)
-	assert.Equal(t, BigKey{Name: "other:1", Type: "unknown", Node: report.Keys[0].Node, Bytes: report.Keys[0].Bytes, Length: -1, TTL: -1}, report.Keys[0])
+	assert.Equal(t, BigKey{Name: "other:1", Type: "unknown", Node: report.Keys[0].Node, Bytes: report.Keys[0].Bytes, Length: -1, TTL: -2}, report.Keys[0])
 	_, err = BigKeys(t.Context(), as("poor"), BigKeysOptions{})
 	require.ErrorContains(t, err, "memory usage: NOPERM")
 	assert.NotContains(t, err.Error(), "secret")
+}
+
+type wrapper struct{ redis.UniversalClient }
+
+// TestBigKeysOfManyPages: an answer about a key says nothing of the key that is asked about with the same command next.
+func TestBigKeysOfManyPages(t *testing.T) {
+	t.Parallel()
+	s := redistest.NewServer(t, redistest.ServerOptions{Users: []string{"app on >secret ~app:* +@all"}})
+	pipe := s.Client().Pipeline()
+	var bytes int64
+	for i := range 400 {
+		name := fmt.Sprint("app:", i)
+		if i%2 == 1 {
+			name = fmt.Sprint("other:", i)
+		}
+		pipe.Set(t.Context(), name, strings.Repeat("x", i), 0)
+		if i%2 == 0 {
+			pipe.MemoryUsage(t.Context(), name)
+		}
+	}
+	cmds, err := pipe.Exec(t.Context())
+	require.NoError(t, err)
+	for _, cmd := range cmds {
+		if size, ok := cmd.(*redis.IntCmd); ok {
+			bytes += size.Val()
+		}
+	}
+	rdb := s.Client(func(o *redis.Options) { o.Username, o.Password = "app", "secret" })
+	for i, batch := range []int{1, 7, 0, 7} {
+		client := redis.UniversalClient(rdb)
+		if i == 3 {
+			client = wrapper{rdb} // of a kind that nobody knows
+		}
+		report, err := BigKeys(t.Context(), client, BigKeysOptions{Threshold: -1, Batch: batch})
+		require.NoError(t, err)
+		assert.Equal(t, []int64{200, 200, bytes}, []int64{report.Scanned, report.Denied, report.Bytes})
+		require.Len(t, report.ByPrefix, 1)
+	}
 }
 
 func TestBigKeysRefused(t *testing.T) {

@@ -57,9 +57,11 @@ func HotKeys(ctx context.Context, rdb redis.UniversalClient, opts HotKeysOptions
 	}
 	targets, err := masters(ctx, rdb)
 	if err != nil {
-		return HotKeysReport{}, fmt.Errorf("monitor: hot keys: %w", err)
+		return HotKeysReport{Partial: true, Keys: []HotKey{}}, fmt.Errorf("monitor: hot keys: %w", err)
 	}
-	h := &hotKeys{top: opts.Top, budget: budget{keys: opts.MaxKeys}}
+	h := &hotKeys{batch: opts.Batch, budget: budget{keys: opts.MaxKeys}, hot: &ranking[HotKey]{
+		top: opts.Top, order: hotter, id: func(k HotKey) keyID { return keyID{k.Name, k.Node} },
+	}}
 	if opts.MaxTime > 0 {
 		h.budget.deadline = time.Now().Add(opts.MaxTime)
 	}
@@ -70,16 +72,17 @@ func HotKeys(ctx context.Context, rdb redis.UniversalClient, opts HotKeysOptions
 			}
 		}
 		s := &scan{
-			match: opts.Match, batch: int64(opts.Batch), pause: opts.Pause, workers: 1, budget: &h.budget, scanned: func(int) {},
-			measure: func(ctx context.Context, keys []string) error { return h.measure(ctx, t, keys) },
+			match: opts.Match, batch: int64(opts.Batch), pause: opts.Pause, workers: 1, budget: &h.budget, scanned: func() {},
+			words: []any{"object", "freq", nil},
+			measure: func(_ context.Context, keys []string, counts []*redis.IntCmd) error {
+				return h.measure(t, keys, counts)
+			},
 		}
 		return s.run(ctx, t.client)
 	})
+	h.report.Keys = append([]HotKey{}, h.hot.cut()...)
 	h.types(ctx, targets)
 	h.report.Partial = err != nil || h.budget.spent.Load()
-	if h.report.Keys == nil {
-		h.report.Keys = []HotKey{}
-	}
 	if err != nil {
 		err = fmt.Errorf("monitor: hot keys: %w", err)
 	}
@@ -87,23 +90,15 @@ func HotKeys(ctx context.Context, rdb redis.UniversalClient, opts HotKeysOptions
 }
 
 type hotKeys struct {
-	top    int
+	batch  int
 	budget budget
 
 	mu     sync.Mutex
 	report HotKeysReport
+	hot    *ranking[HotKey]
 }
 
-func (h *hotKeys) measure(ctx context.Context, t target, keys []string) error {
-	cmds := make([]redis.Cmder, len(keys))
-	counts := make([]*redis.IntCmd, len(keys))
-	for i, key := range keys {
-		counts[i] = redis.NewIntCmd(ctx, "object", "freq", key)
-		cmds[i] = counts[i]
-	}
-	if err := readAll(ctx, t.client, cmds); err != nil {
-		return err
-	}
+func (h *hotKeys) measure(t target, keys []string, counts []*redis.IntCmd) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, cmd := range counts {
@@ -120,7 +115,7 @@ func (h *hotKeys) measure(ctx context.Context, t target, keys []string) error {
 			return fmt.Errorf("object freq: %w", err)
 		}
 		h.report.Scanned++
-		h.report.Keys = insertHot(h.report.Keys, HotKey{Name: keys[i], Node: t.addr, Frequency: cmd.Val()}, h.top)
+		h.hot.add(HotKey{Name: keys[i], Node: t.addr, Frequency: cmd.Val()})
 	}
 	return nil
 }
@@ -129,39 +124,31 @@ func hotter(a, b HotKey) int {
 	return cmp.Or(cmp.Compare(b.Frequency, a.Frequency), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Node, b.Node))
 }
 
-func insertHot(list []HotKey, k HotKey, top int) []HotKey {
-	if len(list) == top && hotter(list[top-1], k) < 0 {
-		return list
-	}
-	if slices.ContainsFunc(list, func(have HotKey) bool { return have.Name == k.Name && have.Node == k.Node }) {
-		return list
-	}
-	i, _ := slices.BinarySearchFunc(list, k, hotter)
-	list = slices.Insert(list, i, k)
-	return list[:min(len(list), top)]
-}
-
 // types fills in what TYPE says; it touches no idle time and no counter.
 func (h *hotKeys) types(ctx context.Context, targets []target) {
 	_ = perNode(targets, func(t target) error { // a report without types is a report
 		var mine []*HotKey
-		var cmds []redis.Cmder
 		for i := range h.report.Keys {
-			if h.report.Keys[i].Node == t.addr {
-				mine = append(mine, &h.report.Keys[i])
-				cmds = append(cmds, redis.NewStatusCmd(ctx, "type", h.report.Keys[i].Name))
+			if k := &h.report.Keys[i]; k.Node == t.addr {
+				k.Type = "unknown"
+				mine = append(mine, k)
 			}
 		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := readAll(ctx, t.client, cmds); err != nil {
-			return err
-		}
-		for i, k := range mine {
-			k.Type = "unknown"
-			if kind, ok := cmds[i].(*redis.StatusCmd); ok && kind.Err() == nil {
-				k.Type = kind.Val()
+		for page := range slices.Chunk(mine, h.batch) {
+			var cmds []redis.Cmder
+			for _, k := range page {
+				cmds = append(cmds, redis.NewStatusCmd(ctx, "type", k.Name))
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := readAll(ctx, t.client, cmds); err != nil {
+				return err
+			}
+			for i, k := range page {
+				if kind, ok := cmds[i].(*redis.StatusCmd); ok && kind.Err() == nil {
+					k.Type = kind.Val()
+				}
 			}
 		}
 		return nil

@@ -34,6 +34,7 @@ type source struct {
 	mu      sync.Mutex
 	kept    []target
 	shards  map[string]*redis.Client // of a Ring, all that were ever seen
+	removed map[string]bool          // of a Ring, those that SetAddrs took out
 	running chan struct{}            // closed when the search under way ends
 	began   time.Time                // of the search under way
 	failed  error                    // of the last search
@@ -89,8 +90,8 @@ func (s *source) search(ctx context.Context, timeout time.Duration, start starte
 	return []target{{addr: addr, client: s.rdb}}, nil
 }
 
-// ring asks live shards, and those that were live once: go-redis hides a shard that is down. A shard that was removed has
-// a closed client.
+// ring asks live shards, and those that were live once: go-redis hides a shard that is down. One that was never live is known
+// from the options, unless SetAddrs has replaced those. A shard that was removed has a closed client.
 func (s *source) ring(ctx context.Context, rdb *redis.Ring) []target {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,24 +105,36 @@ func (s *source) ring(ctx context.Context, rdb *redis.Ring) []target {
 		s.shards[c.Options().Addr] = c
 		return nil
 	})
+	given := map[string]bool{}
+	for _, addr := range rdb.Options().Addrs {
+		given[addr] = true
+	}
+	replaced := false
 	out := make([]target, 0, len(s.shards))
 	for addr, c := range s.shards {
 		out = append(out, target{addr: addr, client: c})
+		replaced = replaced || !given[addr]
 	}
-	if len(out) == 0 {
-		for _, addr := range rdb.Options().Addrs {
-			out = append(out, target{addr: addr, err: errors.New("the ring takes the shard for down")})
+	for addr := range given {
+		if s.shards[addr] == nil && !replaced && !s.removed[addr] {
+			out = append(out, target{addr: addr, err: errShardDown})
 		}
 	}
 	sortTargets(out)
 	return out
 }
 
+var errShardDown = errors.New("monitor: the ring takes the shard for down")
+
 // drop forgets a shard whose client was closed by SetAddrs, or a node that left its cluster.
 func (s *source) drop(addr string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.shards, addr)
+	if s.removed == nil {
+		s.removed = map[string]bool{}
+	}
+	s.removed[addr] = true
 	s.kept = slices.DeleteFunc(slices.Clone(s.kept), func(t target) bool { return t.addr == addr })
 }
 

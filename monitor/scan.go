@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,8 +26,9 @@ type scan struct {
 	pause   time.Duration
 	workers int
 	budget  *budget
-	measure func(ctx context.Context, keys []string) error // of one page, called from several goroutines
-	scanned func(n int)                                    // after each page, from several goroutines
+	words   []any                                                                   // of the question about a key, which is its third
+	measure func(ctx context.Context, keys []string, answers []*redis.IntCmd) error // takes in a page, called from several goroutines
+	scanned func()                                                                  // after each page, from several goroutines
 
 	seed maphash.Seed
 	seen map[uint64]struct{}
@@ -96,11 +98,15 @@ func (s *scan) run(ctx context.Context, client asker) error {
 	})
 	for range s.workers {
 		g.Go(func() error {
+			q := &questions{words: s.words}
 			for keys := range pages {
-				if err := s.measure(ctx, keys); err != nil {
+				if err := q.ask(ctx, client, keys); err != nil {
 					return err
 				}
-				s.scanned(len(keys))
+				if err := s.measure(ctx, keys, q.answers[:len(keys)]); err != nil {
+					return err
+				}
+				s.scanned()
 			}
 			return nil
 		})
@@ -137,6 +143,31 @@ func (s *scan) fresh(keys []string) []string {
 		out = append(out, key)
 	}
 	return out
+}
+
+// questions are the commands about a page of keys. They are used again for the next page, since to make them anew costs
+// more than to send them.
+type questions struct {
+	words   []any // the third is the key
+	args    [][]any
+	answers []*redis.IntCmd
+	cmds    []redis.Cmder
+}
+
+func (q *questions) ask(ctx context.Context, client asker, keys []string) error {
+	if _, plain := client.(*redis.Client); !plain { // others note in a command where it belongs
+		q.args, q.answers, q.cmds = nil, nil, nil
+	}
+	for i, key := range keys {
+		if i == len(q.cmds) {
+			args := slices.Clone(q.words)
+			cmd := redis.NewIntCmd(ctx, args...)
+			q.args, q.answers, q.cmds = append(q.args, args), append(q.answers, cmd), append(q.cmds, cmd)
+		}
+		q.args[i][2] = key
+		q.answers[i].SetErr(nil)
+	}
+	return readAll(ctx, client, q.cmds[:len(keys)])
 }
 
 // masters returns the nodes that hold keys: one server, the masters of a cluster, the shards of a Ring.

@@ -19,7 +19,7 @@ type TopologyReport struct {
 	Mode         string             `json:"mode"` // standalone, cluster, sentinel or ring
 	Masters      []TopologyMaster   `json:"masters"`
 	SlotsCovered int                `json:"slots_covered"`           // of 16,384; of a cluster
-	SlotsMissing [][2]int           `json:"slots_missing,omitempty"` // served by no master that lives
+	SlotsMissing [][2]int           `json:"slots_missing,omitempty"` // served by no master that is up
 	State        string             `json:"state,omitempty"`         // of a cluster, as its nodes see it: ok or fail
 	Sentinels    []TopologySentinel `json:"sentinels,omitempty"`
 }
@@ -55,7 +55,8 @@ type TopologySentinel struct {
 
 // Topology finds masters and replicas with their lag, of a cluster its slots and which of them nobody serves, and what
 // the Sentinels know, if they are given. A replica that is asked alone is reported below its master, which is then not
-// up as far as that is known. Round trips: those of Collect, and three a Sentinel's master.
+// up as far as that is known. A user of a cluster who may not ask for CLUSTER NODES is told what CLUSTER SLOTS says. Round
+// trips: those of Collect, and three a Sentinel's master; a Sentinel that hangs is waited for as long as its client waits.
 func Topology(ctx context.Context, rdb redis.UniversalClient, sentinels ...*redis.SentinelClient) (TopologyReport, error) {
 	if slices.Contains(sentinels, nil) {
 		return TopologyReport{}, errors.New("monitor: topology: a Sentinel is nil")
@@ -65,7 +66,7 @@ func Topology(ctx context.Context, rdb redis.UniversalClient, sentinels ...*redi
 		return TopologyReport{}, err
 	}
 	snapshot, err := m.Collect(ctx)
-	report := TopologyReport{Mode: "standalone"}
+	report := TopologyReport{Mode: "standalone", Masters: []TopologyMaster{}}
 	if _, ring := rdb.(*redis.Ring); ring {
 		report.Mode = "ring"
 	}
@@ -77,6 +78,7 @@ func Topology(ctx context.Context, rdb redis.UniversalClient, sentinels ...*redi
 		}
 	} else {
 		report.plain(&snapshot)
+		report.named(ctx, rdb)
 	}
 	report.Sentinels = append(report.Sentinels, lookAtAll(ctx, sentinels)...)
 	if err != nil {
@@ -91,7 +93,7 @@ func (r *TopologyReport) plain(s *Snapshot) {
 		n := &s.Nodes[i]
 		if n.Role == "sentinel" {
 			r.Mode = "sentinel"
-			r.Sentinels = append(r.Sentinels, TopologySentinel{Addr: n.Addr, Masters: n.Sentinel.Masters.Or(nil)})
+			r.Sentinels = append(r.Sentinels, TopologySentinel{Addr: n.Addr, Masters: n.Sentinel.Masters.Or([]SentinelMaster{})})
 			continue
 		}
 		if n.Role == "replica" {
@@ -100,6 +102,38 @@ func (r *TopologyReport) plain(s *Snapshot) {
 			continue
 		}
 		r.Masters = append(r.Masters, masterNode(n))
+	}
+}
+
+// failover is what go-redis calls the server behind a client that asks Sentinels for it.
+const failover = "FailoverClient"
+
+// named replaces it by the address at which the server has the connection.
+func (r *TopologyReport) named(ctx context.Context, rdb redis.UniversalClient) {
+	client, ok := rdb.(*redis.Client)
+	if !ok || client.Options().Addr != failover || ctx.Err() != nil {
+		return
+	}
+	text, err := client.Do(ctx, "client", "info").Text()
+	if err != nil {
+		return // refused, or older than 6.2
+	}
+	for word := range strings.FieldsSeq(text) {
+		addr, ok := strings.CutPrefix(word, "laddr=")
+		if !ok || addr == "" {
+			continue
+		}
+		for i := range r.Masters {
+			m := &r.Masters[i]
+			if m.Addr == failover {
+				m.Addr = addr
+			}
+			for j := range m.Replicas {
+				if m.Replicas[j].Addr == failover {
+					m.Replicas[j].Addr = addr
+				}
+			}
+		}
 	}
 }
 
@@ -129,19 +163,30 @@ func (r *TopologyReport) cluster(ctx context.Context, m *Monitor, s *Snapshot) e
 	}
 	byID := map[string]*Node{}
 	for i := range s.Nodes {
-		byID[s.Nodes[i].ID] = &s.Nodes[i]
+		if s.Nodes[i].ID != "" {
+			byID[s.Nodes[i].ID] = &s.Nodes[i]
+		}
 		if state, ok := s.Nodes[i].Cluster.State.Get(); ok && r.State != "fail" {
 			r.State = state // one that sees it failed is enough
 		}
 	}
-	address := func(n clusterNode) string {
+	sampled := func(n clusterNode) *Node {
 		if have := byID[n.id]; have != nil {
+			return have
+		}
+		if i := slices.IndexFunc(s.Nodes, func(have Node) bool { return have.ID == "" && have.Addr == n.addr }); i >= 0 {
+			return &s.Nodes[i] // it may not say who it is
+		}
+		return nil
+	}
+	address := func(n clusterNode) string {
+		if have := sampled(n); have != nil {
 			return have.Addr
 		}
 		return n.addr
 	}
 	up := func(n clusterNode) bool {
-		have := byID[n.id]
+		have := sampled(n)
 		if have == nil || errors.Is(have.Err, errUnannounced) {
 			return n.linked && !n.is("fail") // go-redis has no client of it yet: the others' word must do
 		}
@@ -153,7 +198,7 @@ func (r *TopologyReport) cluster(ctx context.Context, m *Monitor, s *Snapshot) e
 			continue
 		}
 		master := TopologyMaster{Addr: address(n), ID: n.id, Up: up(n), Slots: n.slots, Replicas: []TopologyReplica{}}
-		have := byID[n.id]
+		have := sampled(n)
 		if have != nil {
 			master.Offset = have.Replication.Offset
 			if have.Err != nil {
@@ -165,7 +210,7 @@ func (r *TopologyReport) cluster(ctx context.Context, m *Monitor, s *Snapshot) e
 				continue
 			}
 			one := TopologyReplica{Addr: address(rep), ID: rep.id, Up: up(rep)}
-			if own := byID[rep.id]; own != nil {
+			if own := sampled(rep); own != nil {
 				one.Lag, one.LinkUp = own.Replication.LastIO, own.Replication.LinkUp
 				if own.Replication.Offset.ok && master.Offset.ok {
 					one.Behind = Known(max(0, master.Offset.v-own.Replication.Offset.v))
@@ -174,7 +219,7 @@ func (r *TopologyReport) cluster(ctx context.Context, m *Monitor, s *Snapshot) e
 			master.Replicas = append(master.Replicas, one)
 		}
 		slices.SortFunc(master.Replicas, func(a, b TopologyReplica) int { return strings.Compare(a.Addr, b.Addr) })
-		if !n.is("fail") {
+		if master.Up {
 			for _, part := range n.slots {
 				for slot := part[0]; slot <= part[1]; slot++ {
 					covered[slot] = true
@@ -207,23 +252,54 @@ func firstSlot(m TopologyMaster) int {
 	return m.Slots[0][0]
 }
 
-// view asks one node after the other for CLUSTER NODES, until one answers.
+// view asks one node after the other for CLUSTER NODES, until one answers, or for CLUSTER SLOTS where the user may not ask
+// that: no client of a cluster can do without it, but it leaves out replicas and slots that failed.
 func (m *Monitor) view(ctx context.Context, s *Snapshot) ([]clusterNode, error) {
 	targets, err := m.source.targets(ctx, longSearch)
 	if err != nil {
 		return nil, err
 	}
+	err = errors.New("none answers")
 	for _, t := range targets {
 		if n, ok := s.Node(t.addr); !ok || n.Err != nil || t.client == nil {
 			continue
 		}
-		text, askErr := bounded(t.client, longSearch).ClusterNodes(ctx).Result()
+		client := bounded(t.client, longSearch)
+		text, askErr := client.ClusterNodes(ctx).Result()
 		if askErr == nil {
 			return parseClusterNodes(text), nil
 		}
 		err = askErr
+		if refused(askErr) == "" {
+			continue
+		}
+		if slots, slotsErr := client.ClusterSlots(ctx).Result(); slotsErr == nil {
+			return viewOf(slots), nil
+		}
 	}
 	return nil, fmt.Errorf("no node tells of the cluster: %w", err)
+}
+
+// viewOf is what CLUSTER SLOTS tells of what CLUSTER NODES would.
+func viewOf(slots []redis.ClusterSlot) []clusterNode {
+	var out []clusterNode
+	for _, part := range slots {
+		for i, n := range part.Nodes {
+			at := slices.IndexFunc(out, func(have clusterNode) bool { return have.id == n.ID })
+			if at < 0 {
+				at = len(out)
+				one := clusterNode{id: n.ID, addr: n.Addr, flags: []string{"master"}, linked: true}
+				if i > 0 {
+					one.flags, one.master = []string{"slave"}, part.Nodes[0].ID
+				}
+				out = append(out, one)
+			}
+			if i == 0 && part.Start >= 0 && part.Start <= part.End && part.End < clusterSlots {
+				out[at].slots = append(out[at].slots, [2]int{part.Start, part.End})
+			}
+		}
+	}
+	return out
 }
 
 func lookAtAll(ctx context.Context, sentinels []*redis.SentinelClient) []TopologySentinel {
@@ -233,7 +309,7 @@ func lookAtAll(ctx context.Context, sentinels []*redis.SentinelClient) []Topolog
 		wg.Go(func() {
 			addr := sentinelAddr(s, i)
 			view := lookAt(ctx, s, addr)
-			out[i] = TopologySentinel{Addr: addr, Masters: view.masters}
+			out[i] = TopologySentinel{Addr: addr, Masters: append([]SentinelMaster{}, view.masters...)}
 			if view.err != nil {
 				out[i].Err = view.err.Error()
 			}

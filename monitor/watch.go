@@ -3,6 +3,7 @@ package monitor
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -26,6 +27,19 @@ type SentinelUpdate struct {
 	Masters []SentinelMaster `json:"masters"`          // by name, from the Sentinel with the newest configuration of each
 	Switch  *Switch          `json:"switch,omitempty"` // a master was replaced
 	Err     error            `json:"-"`                // of the Sentinels that do not answer, joined; nil where all do
+}
+
+// MarshalJSON writes the update with its error as text.
+func (u SentinelUpdate) MarshalJSON() ([]byte, error) {
+	type plain SentinelUpdate
+	out := struct {
+		plain
+		Err string `json:"err,omitempty"`
+	}{plain: plain(u)}
+	if u.Err != nil {
+		out.Err = u.Err.Error()
+	}
+	return json.Marshal(out)
 }
 
 // Switch is a failover that the Sentinels have ordered.
@@ -56,7 +70,7 @@ func WatchSentinel(ctx context.Context, sentinels []*redis.SentinelClient, opts 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w := &sentinelWatch{views: make([]*sentinelView, len(sentinels)), fn: fn, addrs: map[string]string{}}
+	w := &sentinelWatch{views: make([]*sentinelView, len(sentinels)), fn: fn, addrs: map[string]string{}, epochs: map[string]int64{}}
 	var wg sync.WaitGroup
 	for i, s := range sentinels {
 		again := make(chan struct{}, 1)
@@ -130,7 +144,11 @@ func lookAt(ctx context.Context, s *redis.SentinelClient, addr string) *sentinel
 	}
 	askQuorum(ctx, s.Process, v.masters)
 	for i := range v.masters {
-		v.masters[i].ReplicaAddrs = replicaAddrs(ctx, s, v.masters[i].Name)
+		replicas, err := replicaAddrs(ctx, s, v.masters[i].Name)
+		if err != nil && !replied(err) {
+			return &sentinelView{err: &NodeError{Addr: addr, Err: err}} // not that there are no replicas
+		}
+		v.masters[i].ReplicaAddrs = replicas
 	}
 	return v
 }
@@ -146,10 +164,10 @@ func masterStatus(flags string) string {
 }
 
 // replicaAddrs are those that the Sentinel does not take for down.
-func replicaAddrs(ctx context.Context, s *redis.SentinelClient, master string) []string {
+func replicaAddrs(ctx context.Context, s *redis.SentinelClient, master string) ([]string, error) {
 	list, err := s.Replicas(ctx, master).Result()
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	var out []string
 	for _, f := range list {
@@ -158,7 +176,7 @@ func replicaAddrs(ctx context.Context, s *redis.SentinelClient, master string) [
 		}
 	}
 	slices.Sort(out)
-	return out
+	return out, nil
 }
 
 // pairs reads a reply of names and values, a list in RESP2 and a map in RESP3.
@@ -179,11 +197,12 @@ func pairs(reply any) fields {
 
 // sentinelWatch merges the views.
 type sentinelWatch struct {
-	mu    sync.Mutex
-	views []*sentinelView
-	fn    func(SentinelUpdate)
-	addrs map[string]string // of the masters, as told last
-	last  *SentinelUpdate
+	mu     sync.Mutex
+	views  []*sentinelView
+	fn     func(SentinelUpdate)
+	addrs  map[string]string // of the masters, as told last
+	epochs map[string]int64  // of what was told last
+	last   *SentinelUpdate
 }
 
 // see takes a view in and tells what it changes.
@@ -224,6 +243,17 @@ func (w *sentinelWatch) see(i int, v *sentinelView) {
 	if !answered {
 		now.Masters = w.last.Masters // nobody says that they are gone
 	}
+	for at := range now.Masters {
+		name := now.Masters[at].Name
+		if answered && (now.Err == nil || epochs[name] >= w.epochs[name]) {
+			w.epochs[name] = epochs[name]
+			continue
+		}
+		// Who knew of the newest failover does not answer, and who answers has not heard of it.
+		if i := slices.IndexFunc(w.lastMasters(), func(m SentinelMaster) bool { return m.Name == name }); i >= 0 {
+			now.Masters[at] = w.lastMasters()[i]
+		}
+	}
 	told := false
 	for _, m := range now.Masters {
 		from, known := w.addrs[m.Name]
@@ -241,6 +271,13 @@ func (w *sentinelWatch) see(i int, v *sentinelView) {
 		now.At = time.Now()
 		w.fn(now)
 	}
+}
+
+func (w *sentinelWatch) lastMasters() []SentinelMaster {
+	if w.last == nil {
+		return nil
+	}
+	return w.last.Masters
 }
 
 func errorText(err error) string {

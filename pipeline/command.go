@@ -128,6 +128,25 @@ func keysOf(cmd redis.Cmder) []string {
 		return pick(1, last, 1)
 	case "mset", "msetnx":
 		return pick(1, last, 2)
+	case "msetex": // numkeys key value ...
+		n, err := strconv.Atoi(word(cmd, 1))
+		if err != nil || n < 0 || n > last {
+			return nil
+		}
+		return pick(2, 2*n, 2)
+	case "sort", "georadius", "georadiusbymember":
+		keys := pick(1, 1, 1)
+		for i := 2; i < last; i++ {
+			switch strings.ToLower(word(cmd, i)) {
+			case "by", "get": // a pattern follows
+				i++
+			case "store", "storedist":
+				keys = append(keys, word(cmd, i+1))
+			}
+		}
+		return keys
+	case "migrate":
+		return pick(3, 3, 1)
 	case "rename", "renamenx", "copy", "smove", "lmove", "rpoplpush", "lcs", "zrangestore", "geosearchstore":
 		return pick(1, 2, 1)
 	case "bitop":

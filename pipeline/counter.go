@@ -106,7 +106,7 @@ func (b *Batcher) Increment(ctx context.Context, deltas map[string]int64, opts C
 			}
 		}
 	}
-	defer r.wg.Wait()
+	defer r.crew.Wait()
 	ttl := opts.TTL.Milliseconds()
 	for _, key := range slices.Sorted(maps.Keys(deltas)) {
 		if err := checkDelta(key, deltas[key]); err != nil {

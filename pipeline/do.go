@@ -47,7 +47,7 @@ func (b *Batcher) Do(ctx context.Context, fn func(p redis.Pipeliner) error) (Rep
 		}
 		return applied
 	}
-	defer r.wg.Wait()
+	defer r.crew.Wait()
 	for i, cmd := range cmds {
 		key := firstKey(cmd)
 		err := refused(cmd)

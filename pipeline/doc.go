@@ -7,37 +7,39 @@
 //	got, err := pipeline.Get[Product](ctx, b, "product:1", "product:2")
 //	values, report, err := b.Increment(ctx, map[string]int64{"sold:1": 3}, pipeline.CounterOptions{})
 //
-// Use it when a plain pipeline would lie: go-redis sends a pipeline whose reply
-// was lost again, whole, so that 100 increments become 200 behind a nil error; its
-// Exec returns the first error of many, so that a redis.Nil hides a WRONGTYPE; one
-// value that cannot be encoded fails all; and a thousand large values in one
-// pipeline outgrow the client's time-outs and the server's memory.
+// Use it where a plain pipeline would lie: go-redis sends a pipeline whose
+// reply was lost a second time, whole, so that 100 increments become 200 behind
+// a nil error; its Exec returns only the first of many errors, so that a
+// redis.Nil hides a WRONGTYPE; one value that cannot be encoded fails all
+// others; and a thousand large values in one pipeline exceed the client's
+// time-outs and the server's memory.
 //
-// Do not use it for single commands: the client that you have, or its
-// AutoPipeline, sends those as well. Do not use it for rankings, profiles or
-// visitors, for which there are packages. And do not use a transaction where one
-// of [Batcher.IncrementAtomic] and [Batcher.IncrementOnce] does: they take one
-// round trip and never conflict.
+// Do not use it for single commands: your client, or its AutoPipeliner, sends
+// those just as well. Do not use it for rankings, profiles or visitors, which
+// have packages of their own. Do not use a transaction where
+// [Batcher.IncrementAtomic] or [Batcher.IncrementOnce] is enough: these take
+// one round trip and never conflict.
 //
 // # Outcomes
 //
-// Each item is Applied (acknowledged), Failed (the server refused it), NotSent (it
-// never left) or Unknown (it was sent, and no answer came), or it is Missing or
-// Skipped, which are no failures. A [Report] counts them all; the counts are
-// disjoint. What is sent again is only what does the same when it runs twice: Set,
+// Each item is Applied (acknowledged), Failed (the server refused it), NotSent
+// (it never left) or Unknown (it was sent, and no answer came), or it is
+// Missing or Skipped, which are no failures. A [Report] counts them all, each
+// item once. Only what does the same when it runs twice is sent again: Set,
 // Delete, Expire, reads, and IncrementOnce, whose token makes it so. Increment,
-// IncrementAtomic, Do, transactions and Set with IfAbsent are sent once. An item
-// whose first try was not answered is never called failed or unsent because of a
-// later one.
+// IncrementAtomic, Do, transactions and Set with IfAbsent are sent once. An
+// item whose first try was not answered is never called failed or unsent
+// because of a later one.
 //
-// Chunks of different keys overtake each other; what is done to one key is done
-// in the order of the input.
+// Chunks of different keys may overtake each other; operations on one key are
+// done in the order of the input.
 //
 // # Memory and time-outs
 //
-// Memory is that of the chunks in flight: at most Options.ChunkSize commands or
-// Options.ChunkBytes bytes each, Options.Workers of them for each node. Replies
-// are as large as what is stored, so reads begin with 64 keys a chunk and adapt.
+// The memory needed is that of the chunks in flight: at most Options.ChunkSize
+// commands or Options.ChunkBytes bytes each, Options.Workers of them for each
+// node. Replies are as large as what is stored, so reads begin with 64 keys a
+// chunk and adapt.
 //
 // The context is looked at before each chunk. A chunk that is on its way is
 // bounded by the time-outs of the client, and by the context only if the client
@@ -61,13 +63,14 @@
 //
 // # Errors
 //
-// What concerns a whole call (options, a nil client) is a plain error. A batch of
-// which something did not go well is a [*BatchError], with the report;
-// errors.Is and errors.As look into all its failures: [ErrOutcomeUnknown],
-// context errors, *codec.Error, errors of Redis. A key of a foreign type is Failed
-// with Redis's WRONGTYPE and stays as it was, but where MGET is used it reads as
-// missing, since MGET says so. [ErrConflict], [ErrCrossSlot] and [ErrUnsupported]
-// are what their names say.
+// What concerns a whole call (options, a nil client) is a plain error. If not
+// every item of a batch went well, the error is a [*BatchError] with the
+// report; errors.Is and errors.As look into all its failures:
+// [ErrOutcomeUnknown], context errors, *codec.Error, errors of Redis. A key of
+// a foreign type is Failed with Redis's WRONGTYPE and stays as it was, but
+// where MGET is used it reads as missing, since MGET says so. A hook of the
+// client that panics does so in the caller's goroutine. [ErrConflict],
+// [ErrCrossSlot] and [ErrUnsupported] are what their names say.
 //
 // # Cluster
 //

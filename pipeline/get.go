@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -13,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/larder-go/larder/codec"
+	"github.com/larder-go/larder/internal/crew"
 	"github.com/larder-go/larder/internal/once"
 )
 
@@ -150,8 +150,8 @@ type window[T any] struct {
 // calls each with the index -1. It returns the most sends of a chunk.
 func read[T any](ctx context.Context, b *Batcher, keys iter.Seq[string], each func(index int, r *result[T]) bool) int {
 	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait() // no goroutine outlives the call
+	var team crew.Crew
+	defer team.Wait() // no goroutine outlives the call
 	defer cancel()
 	r := reader[T]{b: b, ctx: ctx}
 	turns := make(chan struct{}, b.opts.Workers) // one window more is ready, or waits
@@ -166,18 +166,18 @@ func read[T any](ctx context.Context, b *Batcher, keys iter.Seq[string], each fu
 		flying = append(flying, w)
 		cur = &window[T]{first: index}
 		parts := r.split(w, size)
-		wg.Go(func() {
+		team.Go(func() {
 			turns <- struct{}{}
+			defer func() { <-turns }()
 			w.attempts = r.fetch(w, parts)
-			<-turns
-			close(w.done)
-		})
+		}, func(bool) { close(w.done) })
 	}
 	// deliver hands over the oldest window.
 	deliver := func() bool {
 		w := flying[0]
 		flying = flying[1:]
 		<-w.done
+		team.Check()
 		attempts = max(attempts, w.attempts)
 		size = b.nextSize(size, int(w.bytes.Load()), len(w.results))
 		for i := range w.results {
@@ -266,15 +266,17 @@ func (r *reader[T]) split(w *window[T], size int) [][]int {
 
 // fetch reads the parts of a window at the same time.
 func (r *reader[T]) fetch(w *window[T], parts [][]int) int {
-	var wg sync.WaitGroup
+	var team crew.Crew
+	defer team.Wait()
 	attempts := make([]int, len(parts))
 	for p := 1; p < len(parts); p++ {
-		wg.Go(func() { attempts[p] = r.part(w, parts[p]) })
+		team.Go(func() { attempts[p] = r.part(w, parts[p]) }, func(bool) {})
 	}
 	if len(parts) > 0 {
 		attempts[0] = r.part(w, parts[0])
 	}
-	wg.Wait()
+	team.Wait()
+	team.Check()
 	most := 0
 	for _, n := range attempts {
 		most = max(most, n)

@@ -53,7 +53,7 @@ func (b *Batcher) each(ctx context.Context, op string, keys []string, command fu
 		}
 		return applied
 	}
-	defer r.wg.Wait()
+	defer r.crew.Wait()
 	for i, key := range keys {
 		if key == "" {
 			r.refuse(i, key, errEmptyKey)

@@ -42,23 +42,35 @@ func TestModel(t *testing.T) {
 		case redistest.KindMigrating: // go-redis pauses before it follows a redirection
 			rounds = 40
 		}
-		const seed = 7
-		m := &model{
-			t: t, rdb: e.Client, rng: rand.New(rand.NewPCG(seed, 1)),
-			values: map[string]int{}, ends: map[string]bool{}, tokens: map[string]map[string]int64{},
-			moving: e.Kind == redistest.KindMigrating,
-			b:      batcher(t, e.Client, pipeline.Options{Codec: codec.String, ChunkSize: 4, Workers: 3, Retries: 1}),
-		}
-		tag := "{" + e.ID(e.Namespace) + "}"
-		for i := range 15 {
-			m.keys = append(m.keys, fmt.Sprintf("%s:%d", tag, i), fmt.Sprintf("%s:%d", e.Namespace, i))
-		}
-		for range rounds {
-			m.step++
-			[]func(context.Context){m.set, m.set, m.remove, m.expire, m.increment, m.atomic, m.token, m.do, m.transact}[m.rng.IntN(9)](t.Context())
-			m.look(t.Context())
-		}
+		runModel(t, e.Client, e.Namespace, e.ID(e.Namespace), rounds, e.Kind == redistest.KindMigrating)
 	})
+	redistest.On(t, []redistest.Kind{redistest.KindStandalone, redistest.KindCluster}, func(t *testing.T, e redistest.Env) {
+		t.Run("RESP2", func(t *testing.T) {
+			rdb := redis.UniversalClient(redistest.StandaloneServer(t).Client(func(o *redis.Options) { o.Protocol = 2 }))
+			if e.Clustered() {
+				rdb = e.Cluster.Client(func(o *redis.ClusterOptions) { o.Protocol = 2 })
+			}
+			runModel(t, rdb, e.Namespace+"2", e.Namespace+"2", 60, false)
+		})
+	})
+}
+
+func runModel(t *testing.T, rdb redis.UniversalClient, namespace, id string, rounds int, moving bool) {
+	t.Helper()
+	const seed = 7
+	m := &model{
+		t: t, rdb: rdb, rng: rand.New(rand.NewPCG(seed, 1)), moving: moving,
+		values: map[string]int{}, ends: map[string]bool{}, tokens: map[string]map[string]int64{},
+		b: batcher(t, rdb, pipeline.Options{Codec: codec.String, ChunkSize: 4, Workers: 3, Retries: 1}),
+	}
+	for i := range 15 {
+		m.keys = append(m.keys, fmt.Sprintf("{%s}:%d", id, i), fmt.Sprintf("%s:%d", namespace, i))
+	}
+	for range rounds {
+		m.step++
+		[]func(context.Context){m.set, m.set, m.remove, m.expire, m.increment, m.atomic, m.token, m.do, m.transact}[m.rng.IntN(9)](t.Context())
+		m.look(t.Context())
+	}
 }
 
 // pick returns some keys, of one slot or of any, once each or with repetitions.

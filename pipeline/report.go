@@ -32,8 +32,8 @@ type Outcome int
 const (
 	// Unknown: it was sent, and no answer came. It may or may not have run.
 	Unknown Outcome = iota
-	// NotSent: it never left: it could not be encoded, the context had ended, or
-	// no server was reached.
+	// NotSent: it never left: it could not be encoded, the context had ended, no
+	// server was reached, or the client (its limiter, a hook) let nothing through.
 	NotSent
 	// Failed: the server refused it, and it had no effect.
 	Failed

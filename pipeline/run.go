@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/larder-go/larder/internal/crew"
 	"github.com/larder-go/larder/internal/keyset"
 	"github.com/larder-go/larder/internal/once"
 )
@@ -45,7 +46,7 @@ type run struct {
 	seed   maphash.Seed
 	router router
 	groups []*group
-	wg     sync.WaitGroup
+	crew   crew.Crew
 
 	left bool // items were left behind because the context ended
 
@@ -195,8 +196,7 @@ func (r *run) dispatch(g *group) {
 	r.prune(g)
 	c.done = make(chan struct{})
 	g.flying = append(g.flying, c)
-	r.wg.Go(func() {
-		r.send(c)
+	r.crew.Go(func() { r.send(c) }, func(bool) {
 		close(c.done)
 		<-g.slots
 	})
@@ -224,7 +224,8 @@ func (r *run) finish() (Report, error) {
 }
 
 func (r *run) wait() (Report, error) {
-	r.wg.Wait()
+	r.crew.Wait()
+	r.crew.Check()
 	r.report.trim(r.limit)
 	r.report.Elapsed = time.Since(r.begun)
 	r.store()
@@ -394,8 +395,12 @@ func (r *run) resend(c *chunk, open []int, states []state) []int {
 	return still
 }
 
-// drop counts a chunk that is not sent.
+// drop counts a chunk that is not sent. A command that somebody will look at must
+// not seem to be answered.
 func (r *run) drop(c *chunk, err error) {
+	for _, cmd := range c.cmds {
+		cmd.SetErr(err)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, key := range c.keys {
@@ -485,13 +490,8 @@ func renew(ctx context.Context, cmd redis.Cmder) redis.Cmder {
 	case *once.Status:
 		cmd.Init(ctx, cmd.Args())
 		return cmd
-	case *once.Bulk:
-		cmd.Init(ctx, cmd.Args())
-		return cmd
 	case *redis.IntCmd:
 		return redis.NewIntCmd(ctx, cmd.Args()...)
-	case *redis.SliceCmd:
-		return redis.NewSliceCmd(ctx, cmd.Args()...)
 	default:
 		return redis.NewCmd(ctx, cmd.Args()...)
 	}
@@ -534,6 +534,7 @@ func (t *router) node(ctx context.Context, b *Batcher, key string) int {
 	node, err := client.MasterForKey(ctx, key)
 	if err != nil {
 		t.blind = len(t.nodes) == 0 // the cluster was never seen: do not ask for each key
+		t.bySlot[s] = 0             // and keep the keys of a slot together, in their order
 		return 0
 	}
 	n, ok := t.nodes[node]

@@ -114,7 +114,7 @@ func Set[T any](ctx context.Context, b *Batcher, items iter.Seq2[string, T], opt
 	r.limit = maxFailures
 	r.build = setCommands(ctx, opts)
 	r.judge = judgeSet
-	defer r.wg.Wait() // also when the sequence panics
+	defer r.crew.Wait() // also when the sequence panics
 	index := 0
 	for key, value := range items {
 		if index&63 == 0 && r.stopped() {

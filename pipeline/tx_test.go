@@ -5,10 +5,12 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/larder-go/larder/internal/redistest"
 	"github.com/larder-go/larder/pipeline"
 )
 
@@ -165,4 +167,73 @@ func TestTransactRefuses(t *testing.T) {
 	err = b.Transact(ctx, func(tx *pipeline.Tx) error { tx.Queue().Set(ctx, "a", make(chan int), 0); return nil }, "a")
 	require.ErrorContains(t, err, "encoded")
 	require.Empty(t, m.Keys())
+}
+
+// TestKeysOfCommands: the keys of queued commands are found where each command has them.
+func TestKeysOfCommands(t *testing.T) {
+	b := batcher(t, redistest.Standalone(t), pipeline.Options{StrictSlots: true})
+	ctx := t.Context()
+	tag := "{" + fresh(t) + "}"
+	try := func(args ...any) error {
+		return b.Transact(ctx, func(tx *pipeline.Tx) error {
+			return tx.Queue().Process(ctx, redis.NewCmd(ctx, args...))
+		}, tag)
+	}
+	for _, args := range [][]any{
+		{"msetex", 2, tag + "a", "other:value", "other", "{other}"},
+		{"sort", tag, "by", "nosort", "store", "other"},
+		{"georadius", tag, 1, 1, 1, "km", "storedist", "other"},
+		{"mset", tag, 1, "other", 1},
+		{"zunionstore", tag, 1, "other"},
+		{"bitop", "and", tag, "other"},
+		{"eval", "return 1", 1, "other", tag},
+		{"xread", "count", 1, "streams", tag, "other", 0, 0},
+	} {
+		err := try(args...)
+		require.ErrorIs(t, err, pipeline.ErrCrossSlot, args)
+		require.ErrorContains(t, err, `"other"`, args)
+	}
+	for _, args := range [][]any{
+		{"msetex", 1, tag + "a", "other"}, // which this server may not know
+		{"sort", tag, "by", "store", "get", "store", "store", tag + "b"},
+		{"mset", tag, "other"},
+		{"zunionstore", tag + "z", 1, tag + "b"},
+		{"eval", "return 1", 1, tag, "other"},
+	} {
+		require.NotErrorIs(t, try(args...), pipeline.ErrCrossSlot, args)
+	}
+}
+
+// TestUnsentCommandsSaySo: a command of a Do that was not sent has the reason as its error, and not nil, which would
+// look like an answer.
+func TestUnsentCommandsSaySo(t *testing.T) {
+	r := newRig(t, "client", time.Minute)
+	b := batcher(t, r.rdb, pipeline.Options{ChunkSize: 2})
+	r.warm(t)
+	prefix := fresh(t)
+	do := func(ctx context.Context) (cmds []*redis.IntCmd, report pipeline.Report) {
+		report, err := b.Do(ctx, func(p redis.Pipeliner) error {
+			for i := range 5 {
+				cmds = append(cmds, p.Incr(ctx, prefix+strconv.Itoa(i)))
+			}
+			return nil
+		})
+		require.Error(t, err)
+		return cmds, report
+	}
+	r.fault(func(p *redistest.Proxy) { p.CutReplyAfter(4) }) // one of the first two is answered
+	cmds, report := do(t.Context())
+	r.heal()
+	require.Equal(t, []int{1, 1, 3}, []int{report.Applied, report.Unknown, report.NotSent})
+	require.NoError(t, cmds[0].Err())
+	for i, cmd := range cmds[1:] {
+		require.Error(t, cmd.Err(), i+1)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	cmds, report = do(ended)
+	require.Equal(t, 5, report.NotSent)
+	for i, cmd := range cmds {
+		require.ErrorIs(t, cmd.Err(), context.Canceled, i)
+	}
 }

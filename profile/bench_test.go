@@ -133,7 +133,7 @@ func BenchmarkGetMany(b *testing.B) {
 	})
 }
 
-// BenchmarkAutoPipeline is 64 callers: plain HGETALLs by hand, and Get through an AutoPipeliner.
+// BenchmarkAutoPipeline is 64 callers: plain HGETALLs by hand, Get, and Get through the two kinds of AutoPipeliner.
 func BenchmarkAutoPipeline(b *testing.B) {
 	for network, mod := range map[string]func(*redis.Options){
 		"unix": deadlines, "tcp": func(o *redis.Options) { deadlines(o); redistest.StandaloneServer(b).TCP(o) },
@@ -147,10 +147,19 @@ func BenchmarkAutoPipeline(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		async, err := rdb.AsyncAutoPipeline()
+		if err != nil {
+			b.Fatal(err)
+		}
+		deferred, err := profile.New(async, profile.Options[wide]{Namespace: "bench"})
+		if err != nil {
+			b.Fatal(err)
+		}
 		for name, do := range map[string]func() error{
-			"byhand":     func() error { _, err := byHand(b.Context(), rdb, by); return err },
-			"larder":     func() error { _, err := s.Get(b.Context(), "1"); return err },
-			"larderauto": func() error { _, err := through.Get(b.Context(), "1"); return err },
+			"byhand":         func() error { _, err := byHand(b.Context(), rdb, by); return err },
+			"larder":         func() error { _, err := s.Get(b.Context(), "1"); return err },
+			"larderauto":     func() error { _, err := through.Get(b.Context(), "1"); return err },
+			"larderdeferred": func() error { _, err := deferred.Get(b.Context(), "1"); return err },
 		} {
 			b.Run("net="+network+"/how="+name, func(b *testing.B) {
 				b.SetParallelism(32) // times GOMAXPROCS
@@ -165,6 +174,7 @@ func BenchmarkAutoPipeline(b *testing.B) {
 			})
 		}
 		_ = auto.Close()
+		_ = async.Close()
 	}
 }
 

@@ -14,7 +14,8 @@ var (
 	ErrNotFound = errors.New("profile: not found")
 	// ErrNotCached says that nothing is known of the object, and that there is no loader to ask.
 	ErrNotCached = errors.New("profile: not cached")
-	// ErrConflict says that a Modify lost to other writers as often as it tries.
+	// ErrConflict says that a Modify lost to other writers as often as it tries, or that what it loaded was not cached any
+	// more, three times.
 	ErrConflict = errors.New("profile: too many others wrote at the same time")
 	// ErrWrongType says that the key holds another type of Redis than a hash. It was left as it is.
 	ErrWrongType = errors.New("profile: the key holds another type than a hash")

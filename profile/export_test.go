@@ -33,7 +33,7 @@ var (
 		return m.String(), ok
 	}
 	ParseRaw = func(raw []byte) (map[string]string, bool) {
-		h, ok := parseRaw(raw)
+		h, ok := parseRaw(raw, nil)
 		m := map[string]string{}
 		for _, p := range h {
 			m[p.name] = p.text

@@ -3,14 +3,17 @@ package profile
 import (
 	"context"
 	"sync"
+	"time"
 )
 
-// flight is a load that is under way in this process. Its fields are written before done is closed.
+// flight is a load that is under way in this process.
 type flight struct {
-	key  flightKey
-	done chan struct{}
-	void bool // nothing is loaded under this lease; look again
-	lost bool // what was loaded was not stored
+	key    flightKey
+	began  time.Time
+	loaded chan struct{} // closed when hash, meta and err are there
+	done   chan struct{} // closed when that is stored, too
+	void   bool          // nothing is loaded under this lease; look again
+	lost   bool          // what was loaded was not stored
 
 	hash hash
 	meta meta
@@ -31,24 +34,53 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
+// answer waits as wait does, but while only the storing is left, for no more than half of what is left of the context: Redis
+// may hang, and what was loaded is there.
+func (f *flight) answer(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.loaded:
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return f.wait(ctx)
+	}
+	enough := time.NewTimer(time.Until(deadline) / 2)
+	defer enough.Stop()
+	select {
+	case <-f.done:
+		return nil
+	case <-enough.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // flights are the loads under way.
 type flights struct {
 	mu         sync.Mutex
 	running    map[flightKey]*flight
 	refreshing map[string]bool
+	watches    map[watchKey]*watch
 }
 
-// open returns the flight of that key, and whether it is a new one.
-func (fs *flights) open(key flightKey) (f *flight, mine bool) {
+// open returns the flight of that key, and whether it is a new one. One that has been under way for longer than a lease lasts
+// is left to those who wait for it.
+func (fs *flights) open(key flightKey, longest time.Duration) (f *flight, mine bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if f, ok := fs.running[key]; ok {
+	now := time.Now()
+	if f, ok := fs.running[key]; ok && now.Sub(f.began) <= longest {
 		return f, false
 	}
 	if fs.running == nil {
 		fs.running = map[flightKey]*flight{}
 	}
-	f = &flight{key: key, done: make(chan struct{})}
+	f = &flight{key: key, began: now, loaded: make(chan struct{}), done: make(chan struct{})}
 	fs.running[key] = f
 	return f, true
 }

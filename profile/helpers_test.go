@@ -93,12 +93,17 @@ type commands struct {
 	names  []string
 	before func(name string)
 	after  func(name string)
+
+	beforePipe func(name string) // of the first command of a pipeline
+	asking     atomic.Int64      // how many calls are under way
 }
 
 func (c *commands) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (c *commands) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.asking.Add(1)
+		defer c.asking.Add(-1)
 		before, after := c.note(cmd.Name())
 		if before != nil {
 			before(cmd.Name())
@@ -113,12 +118,17 @@ func (c *commands) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (c *commands) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.asking.Add(1)
+		defer c.asking.Add(-1)
 		var names []string
 		for _, cmd := range cmds {
 			names = append(names, cmd.Name())
 		}
 		if len(names) > 0 && names[0] != "hello" && names[0] != "client" {
 			c.note(names...)
+			if c.beforePipe != nil {
+				c.beforePipe(names[0])
+			}
 		}
 		return next(ctx, cmds)
 	}

@@ -2,7 +2,6 @@ package profile
 
 import (
 	"context"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -14,11 +13,11 @@ import (
 type taking struct {
 	id, key string
 	flight  *flight
-	lost    string // an earlier token whose fate is not known
+	lost    string // an earlier token under which nothing is loaded
 }
 
 func (s *Store[T]) newTaking(id, key, lost string) taking {
-	f, _ := s.flights.open(flightKey{id: id, token: token()})
+	f, _ := s.flights.open(flightKey{id: id, token: token()}, s.leaseTime())
 	return taking{id: id, key: key, flight: f, lost: lost}
 }
 
@@ -64,11 +63,14 @@ const (
 // join gets a reader of what is not cached into a load: the one whose lease it has read, or a new one. Where another
 // process holds the lease, j names it; where the object has changed since, j is what it is now.
 func (s *Store[T]) join(ctx context.Context, id, key string, j *judged[T], w *waits) (*flight, standing, error) {
-	if s.held(j, time.Now()) && !w.over(j.lease.token, s.leaseTime()) {
-		f, how := s.holder(id, j.lease.token)
-		return f, how, nil
-	}
 	lost := ""
+	if s.held(j, time.Now()) && !w.over(j.lease.token, s.leaseTime()) {
+		if !s.lost.has(j.lease.token, time.Now()) {
+			f, how := s.holder(id, j.lease.token)
+			return f, how, nil
+		}
+		lost = j.lease.token
+	}
 	for try := 0; ; try++ {
 		t := s.newTaking(id, key, lost)
 		taken, holder, now, err := s.take(ctx, &t, j.metaText)
@@ -93,7 +95,7 @@ func (s *Store[T]) join(ctx context.Context, id, key string, j *judged[T], w *wa
 			f, how := s.holder(id, holder)
 			return f, how, nil
 		}
-		*j = s.judge(now, time.Now())
+		*j = s.judge(now)
 		return nil, changed, nil
 	}
 }
@@ -111,22 +113,35 @@ func (s *Store[T]) take(ctx context.Context, t *taking, seen string) (taken bool
 	if err := s.allow(ctx, t.id, t.key); err != nil {
 		return false, "", nil, err
 	}
+	token := t.flight.key.token
 	late := func(reply any, err error) {
-		if err == nil {
-			if taken, _, _, _ := leaseReply(reply); taken {
-				s.release(context.WithoutCancel(ctx), t.id, t.key, t.flight.key.token)
-			}
+		if err != nil {
+			return
 		}
+		if taken, _, _, _ := leaseReply(reply); taken {
+			s.release(context.WithoutCancel(ctx), t.id, t.key, token)
+		}
+		s.lost.remove(token)
 	}
-	reply, err := bounded(ctx, s.opts.RedisTimeout, s.direct, late, func(ctx context.Context) (any, error) {
+	reply, err := bounded(ctx, s, t.key, late, func(ctx context.Context) (any, error) {
 		return leaseScript.Run(ctx, s.rdb, []string{t.key}, s.leaseArgs(t, seen, began)...)
 	})
 	s.observe(ctx, t.key, began, err)
 	if err != nil {
+		if isDown(err) {
+			s.losing(token)
+		}
 		return false, "", nil, err
 	}
 	return leaseReply(reply)
 }
+
+// losing notes that the lease of that token may be taken, now or when a server that hangs goes on, and that nothing is loaded
+// under it: who reads it need not wait for its end.
+func (s *Store[T]) losing(token string) { s.lost.add(token, time.Now(), s.leaseTime()+lostLeases) }
+
+// lostLeases is for how long more than a lease that is remembered, as a server may hang before it takes a lease.
+const lostLeases = 5 * time.Minute
 
 // release gives a lease back, so that the next caller need not wait for its end.
 func (s *Store[T]) release(ctx context.Context, id, key, token string) {
@@ -134,61 +149,11 @@ func (s *Store[T]) release(ctx context.Context, id, key, token string) {
 	if err := s.allow(ctx, id, key); err != nil {
 		return // it runs out by itself
 	}
-	_, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (any, error) {
+	_, err := bounded(ctx, s, key, nil, func(ctx context.Context) (any, error) {
 		return releaseScript.Run(ctx, s.rdb, []string{key}, token)
 	})
 	s.observe(ctx, key, began, err)
 	if err != nil {
 		s.opts.Hooks.error("release", id, err)
-	}
-}
-
-// waits are the growing pauses between two looks at what another process is loading.
-type waits struct {
-	next   time.Duration
-	holder string // for whom it waits, and since when
-	since  time.Time
-}
-
-func newWaits() waits { return waits{next: 2 * time.Millisecond} }
-
-// over says whether the reader has waited for that holder for longer than a lease lasts. What it reads may deceive it then
-// (some fields of a hash do not tell whether the lease is alone), and the script that takes leases is asked.
-func (w *waits) over(holder string, length time.Duration) bool {
-	return w.holder == holder && time.Since(w.since) > length
-}
-
-func (w *waits) pause(ctx context.Context) error {
-	d := w.next/2 + rand.N(w.next) //nolint:gosec // no secret: it keeps the waiters apart
-	w.next = min(w.next*3/2, 50*time.Millisecond)
-	return once.Sleep(ctx, d)
-}
-
-// awaitHolder waits until the lease that j names is no longer there, or something else is. Errors of Redis end the wait,
-// too: the next read sees to them.
-func (s *Store[T]) awaitHolder(ctx context.Context, key string, j *judged[T], w *waits) error {
-	holder := j.lease.token
-	if w.holder != holder {
-		w.holder, w.since = holder, time.Now()
-	}
-	for {
-		if err := w.pause(ctx); err != nil {
-			return err
-		}
-		if w.over(holder, s.leaseTime()) {
-			return nil
-		}
-		got, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]any, error) {
-			return s.rdb.HMGet(ctx, key, metaField, leaseField).Result()
-		})
-		if err != nil || len(got) != 2 {
-			return ctx.Err()
-		}
-		metaText, _ := got[0].(string)
-		leaseText, _ := got[1].(string)
-		l := parseLease(leaseText)
-		if metaText != j.metaText || l.token != holder || !j.alone && metaText != "" && l.deadline <= milli(time.Now()) {
-			return nil
-		}
 	}
 }

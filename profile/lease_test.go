@@ -374,3 +374,29 @@ func TestPlainPatternIsStale(t *testing.T) {
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, got.N, "and stays so for an hour")
 }
+
+// TestModifyWhileOthersInvalidate: what Modify loaded is invalidated before it is stored. It loads again, and gives up after a
+// few times.
+func TestModifyWhileOthersInvalidate(t *testing.T) {
+	ctx := t.Context()
+	for _, times := range []int64{1, 1000} {
+		var n atomic.Int64
+		var s *profile.Store[row]
+		s = closed(t, lardertest.New(t), profile.Options[row]{Load: func(ctx context.Context, id string) (row, error) {
+			if n.Add(1) <= times {
+				if err := s.Invalidate(ctx, id); err != nil {
+					return row{}, err
+				}
+			}
+			return row{N: n.Load()}, nil
+		}})
+		got, err := s.Modify(ctx, "x", func(r *row) error { r.Bumps++; return nil })
+		if times > 1 {
+			require.ErrorIs(t, err, profile.ErrConflict)
+			assert.LessOrEqual(t, n.Load(), int64(8))
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, row{N: 2, Bumps: 1}, got)
+	}
+}

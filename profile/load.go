@@ -27,6 +27,9 @@ type loaded[T any] struct {
 }
 
 func (s *Store[T]) run(ctx context.Context, all []*flight) {
+	for _, f := range all {
+		f.err = ErrGoexit // until it is known better: hooks and types bring code of their own
+	}
 	defer func() {
 		s.flights.forget(all...)
 		for _, f := range all {
@@ -68,6 +71,9 @@ func (s *Store[T]) run(ctx context.Context, all []*flight) {
 			one.release = true
 		}
 		fills = append(fills, one)
+	}
+	for _, f := range all {
+		close(f.loaded)
 	}
 	s.store(ctx, fills, now)
 }
@@ -184,9 +190,10 @@ func (f *fill) cmd(ctx context.Context, now time.Time) redis.Cmder {
 
 // store sends the fills, all in one round trip.
 func (s *Store[T]) store(ctx context.Context, fills []fill, now time.Time) {
+	var calls batchCalls
 	asked := fills[:0:0]
 	for _, f := range fills {
-		if err := s.allow(ctx, f.flight.key.id, f.key); err != nil {
+		if err := s.allowBatch(ctx, &calls, f.flight.key.id, f.key); err != nil {
 			s.notStored(&f, err)
 			continue
 		}
@@ -198,16 +205,18 @@ func (s *Store[T]) store(ctx context.Context, fills []fill, now time.Time) {
 	began := time.Now()
 	if len(asked) == 1 {
 		f := &asked[0]
-		reply, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (any, error) {
+		reply, err := bounded(ctx, s, asked[0].key, nil, func(ctx context.Context) (any, error) {
 			if f.release {
 				return releaseScript.Run(ctx, s.rdb, []string{f.key}, f.flight.key.token)
 			}
 			return fillScript.Run(ctx, s.rdb, []string{f.key}, f.args(now)...)
 		})
-		s.settle(ctx, f, reply, err, began)
+		s.observe(ctx, f.key, began, err)
+		s.settle(f, reply, err)
 		return
 	}
-	cmds, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]redis.Cmder, error) {
+	defer s.observeBatch(ctx, &calls, began)
+	cmds, err := bounded(ctx, s, asked[0].key, nil, func(ctx context.Context) ([]redis.Cmder, error) {
 		cmds := make([]redis.Cmder, len(asked))
 		for i := range asked {
 			cmds[i] = asked[i].cmd(ctx, now)
@@ -216,21 +225,20 @@ func (s *Store[T]) store(ctx context.Context, fills []fill, now time.Time) {
 		return cmds, nil
 	})
 	for i := range asked {
-		if err != nil {
-			s.settle(ctx, &asked[i], nil, err, began)
-			continue
+		own, reply := err, any(nil)
+		if err == nil {
+			own = cmds[i].Err()
+			if cmd, ok := cmds[i].(*redis.Cmd); ok {
+				reply = cmd.Val()
+			}
 		}
-		var reply any
-		if cmd, ok := cmds[i].(*redis.Cmd); ok {
-			reply = cmd.Val()
-		}
-		s.settle(ctx, &asked[i], reply, cmds[i].Err(), began)
+		s.note(&calls, asked[i].key, own)
+		s.settle(&asked[i], reply, own)
 	}
 }
 
 // settle says what became of a fill.
-func (s *Store[T]) settle(ctx context.Context, f *fill, reply any, err error, began time.Time) {
-	s.observe(ctx, f.key, began, err)
+func (s *Store[T]) settle(f *fill, reply any, err error) {
 	s.wrote(f.key)
 	if err != nil {
 		s.notStored(f, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,12 +34,12 @@ func (s *Store[T]) GetMany(ctx context.Context, ids ...string) (map[string]T, er
 	for _, id := range ids {
 		if !seen[id] {
 			seen[id] = true
-			all = append(all, wanted[T]{id: id, key: s.key(id), waits: newWaits()})
+			all = append(all, wanted[T]{id: id, key: s.key(id)})
 			m.pending = append(m.pending, &all[len(all)-1]) // which does not move: there is room for all
 		}
 	}
-	for round := 0; len(m.pending) > 0; round++ {
-		m.round(ctx, round >= maxRounds)
+	for len(m.pending) > 0 {
+		m.round(ctx)
 	}
 	return out, manyError("get", m.errs)
 }
@@ -46,10 +47,16 @@ func (s *Store[T]) GetMany(ctx context.Context, ids ...string) (map[string]T, er
 // wanted is an id of a GetMany that has no answer yet.
 type wanted[T any] struct {
 	id, key string
-	judged  judged[T]
-	missed  bool
-	waits   waits
-	taking  taking
+	*miss[T]
+}
+
+// miss is what it takes to load an id that is not cached.
+type miss[T any] struct {
+	judged judged[T]
+	rounds int // in which it was changed by others; waiting is none
+	waits  waits
+	lost   string // a token that the next lease replaces
+	taking taking
 }
 
 // many is a GetMany under way.
@@ -67,7 +74,7 @@ type waiter[T any] struct {
 	leased bool
 }
 
-func (m *many[T]) round(ctx context.Context, last bool) {
+func (m *many[T]) round(ctx context.Context) {
 	s := m.s
 	all := m.pending
 	m.pending = nil
@@ -80,30 +87,31 @@ func (m *many[T]) round(ctx context.Context, last bool) {
 	var take, open []*wanted[T] // those that need a lease, those that do without
 	var join []waiter[T]
 	var wait []*wanted[T]
-	for i, r := range s.readMany(ctx, all) {
-		w := all[i]
-		if r.err != nil {
-			if m.failed(ctx, w, "read", r.err) {
+	s.readMany(ctx, all, func(w *wanted[T], h hash, err error) {
+		if err != nil {
+			if m.failed(ctx, w, "read", err) {
 				open = append(open, w)
 			}
-			continue
+			return
 		}
-		w.judged = s.judge(r.hash, time.Now())
-		if m.served(ctx, w) {
-			continue
+		j := s.judge(h)
+		if m.served(ctx, w, &j) || !s.loads {
+			return
 		}
-		if !s.loads {
-			continue
-		}
-		if !w.missed {
-			w.missed = true
+		if w.miss == nil {
+			w.miss = &miss[T]{waits: newWaits()}
 			s.opts.Hooks.miss(w.id)
 		}
-		switch token := w.judged.lease.token; {
-		case last:
+		j.hash = slices.Clone(h)
+		w.judged = j
+		switch token := j.lease.token; {
+		case w.rounds >= maxRounds:
 			open = append(open, w)
-		case s.held(&w.judged, time.Now()) && !w.waits.over(token, s.leaseTime()):
-			if f, standing := s.holder(w.id, token); standing == joined {
+		case s.held(&j, time.Now()) && !w.waits.over(token, s.leaseTime()):
+			if s.lost.has(token, time.Now()) {
+				w.lost = token
+				take = append(take, w)
+			} else if f, standing := s.holder(w.id, token); standing == joined {
 				join = append(join, waiter[T]{w, f, true})
 			} else {
 				wait = append(wait, w)
@@ -111,7 +119,7 @@ func (m *many[T]) round(ctx context.Context, last bool) {
 		default:
 			take = append(take, w)
 		}
-	}
+	})
 
 	var load []*flight
 	for _, r := range s.takeMany(ctx, take) {
@@ -132,14 +140,14 @@ func (m *many[T]) round(ctx context.Context, last bool) {
 				wait = append(wait, w)
 			}
 		default:
-			w.judged = s.judge(r.changed, time.Now())
-			if !m.served(ctx, w) {
-				m.pending = append(m.pending, w)
+			w.judged = s.judge(r.changed)
+			if !m.served(ctx, w, &w.judged) {
+				m.again(w)
 			}
 		}
 	}
 	for _, w := range open {
-		f, mine := s.flights.open(flightKey{id: w.id})
+		f, mine := s.flights.open(flightKey{id: w.id}, s.leaseTime())
 		if mine {
 			load = append(load, f)
 		}
@@ -171,22 +179,22 @@ func (m *many[T]) failed(ctx context.Context, w *wanted[T], op string, err error
 }
 
 // served answers an id from what is cached, if that will do.
-func (m *many[T]) served(ctx context.Context, w *wanted[T]) bool {
-	v, done, err := m.s.serve(w.id, &w.judged, nil)
+func (m *many[T]) served(ctx context.Context, w *wanted[T], j *judged[T]) bool {
+	v, done, err := m.s.serve(w.id, j, nil)
 	if done && err == nil {
 		m.out[w.id] = v
-		m.s.maybeRefresh(ctx, w.id, w.key, &w.judged)
+		m.s.maybeRefresh(ctx, w.id, w.key, j)
 	}
 	return done
 }
 
 func (m *many[T]) finish(ctx context.Context, j waiter[T]) {
-	if err := j.flight.wait(ctx); err != nil {
+	if err := j.flight.answer(ctx); err != nil {
 		m.errs[j.w.id] = err
 		return
 	}
 	if j.flight.void {
-		m.pending = append(m.pending, j.w)
+		m.again(j.w)
 		return
 	}
 	var judged *judged[T]
@@ -202,12 +210,16 @@ func (m *many[T]) finish(ctx context.Context, j waiter[T]) {
 	}
 }
 
+// again has an id looked at once more.
+func (m *many[T]) again(w *wanted[T]) {
+	w.rounds++
+	m.pending = append(m.pending, w)
+}
+
 // awaitHolders pauses, and has those that other processes are loading read again.
 func (m *many[T]) awaitHolders(ctx context.Context, wait []*wanted[T]) {
 	for _, w := range wait {
-		if token := w.judged.lease.token; w.waits.holder != token {
-			w.waits.holder, w.waits.since = token, time.Now()
-		}
+		w.waits.on(w.judged.lease.token)
 	}
 	_ = wait[0].waits.pause(ctx) // the next round sees a context that has ended
 	for _, w := range wait[1:] {
@@ -216,104 +228,141 @@ func (m *many[T]) awaitHolders(ctx context.Context, wait []*wanted[T]) {
 	m.pending = append(m.pending, wait...)
 }
 
-type readResult struct {
-	hash hash
-	err  error
-}
-
-// readMany reads all in one pipeline, chunk by chunk. The results are in the order of all.
-func (s *Store[T]) readMany(ctx context.Context, all []*wanted[T]) []readResult {
-	results := make([]readResult, len(all))
-	for from := 0; from < len(all); from += batch {
-		to := min(from+batch, len(all))
-		s.readBatch(ctx, all[from:to], results[from:to])
+// readMany reads all in one pipeline, chunk by chunk, and tells each of what was read. The hash is the callee's until it returns.
+func (s *Store[T]) readMany(ctx context.Context, all []*wanted[T], each func(w *wanted[T], h hash, err error)) {
+	for chunk := range slices.Chunk(all, batch) {
+		s.readBatch(ctx, chunk, each)
 	}
-	return results
 }
 
-func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], results []readResult) {
-	asked := make([]int, 0, len(all))
-	for i, w := range all {
-		if err := s.allow(ctx, w.id, w.key); err != nil {
-			results[i].err = err
+func (s *Store[T]) readBatch(ctx context.Context, all []*wanted[T], each func(w *wanted[T], h hash, err error)) {
+	var calls batchCalls
+	asked := make([]*wanted[T], 0, len(all))
+	for _, w := range all {
+		if err := s.allowBatch(ctx, &calls, w.id, w.key); err != nil {
+			each(w, nil, err)
 			continue
 		}
-		asked = append(asked, i)
+		asked = append(asked, w)
 	}
 	if len(asked) == 0 {
 		return
 	}
 	began := time.Now()
-	got, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) ([]readResult, error) {
-		got := make([]readResult, len(asked))
-		if s.opts.Sliding {
-			cmds := make([]redis.Cmder, len(asked))
-			for k, i := range asked {
-				cmds[k] = slidingScript.Cmd(ctx, []string{all[i].key}, s.slidingArgs(nil, began)...)
-			}
-			once.Exec(ctx, s.rdb, cmds)
-			for k, cmd := range cmds {
-				if got[k].err = cmd.Err(); got[k].err == nil {
-					if c, ok := cmd.(*redis.Cmd); ok {
-						got[k].hash, got[k].err = slidingReply(c.Val(), nil)
-					}
-				}
-			}
-			return got, nil
+	told := func(w *wanted[T], h hash, err error) {
+		s.note(&calls, w.key, err)
+		each(w, h, s.replied(err))
+	}
+	if s.opts.Sliding {
+		s.slideBatch(ctx, asked, began, told)
+	} else {
+		s.readPlain(ctx, asked, told)
+	}
+	s.observeBatch(ctx, &calls, began)
+}
+
+// piped are the commands of a pipeline that has come back.
+type piped[C any] struct {
+	cmds []C
+	err  error
+}
+
+// readPlain reads with HGETALL.
+func (s *Store[T]) readPlain(ctx context.Context, all []*wanted[T], each func(w *wanted[T], h hash, err error)) {
+	got, err := bounded(ctx, s, all[0].key, nil, func(ctx context.Context) (piped[redis.RawCmd], error) {
+		cmds := make([]redis.RawCmd, len(all)) // in one piece, as are their arguments
+		args := make([]any, 0, 2*len(all))
+		queue := make([]redis.Cmder, len(all))
+		for i, w := range all {
+			args = append(args, "hgetall", w.key)
+			cmds[i] = *redis.NewRawCmd(ctx, args[2*i:2*i+2:2*i+2]...)
+			cmds[i].SetFirstKeyPos(1)
+			queue[i] = &cmds[i]
 		}
 		pipe := s.rdb.Pipeline()
-		cmds := make([]*redis.RawCmd, len(asked))
-		for k, i := range asked {
-			cmds[k] = newRaw(ctx, all[i].key)
-			_ = pipe.Process(ctx, cmds[k]) // queues only
-		}
+		_ = pipe.BatchProcess(ctx, queue...) // queues only
 		_, err := pipe.Exec(ctx)
-		var again []int // those whose reply is no hash
-		for k, cmd := range cmds {
-			var ok bool
-			// A greeting that is refused fails the pipeline and none of its commands.
-			if got[k].err = cmd.Err(); got[k].err != nil {
-				continue
-			}
-			if got[k].hash, ok = parseRaw(cmd.Val()); ok {
-				continue
-			}
-			if len(cmd.Val()) == 0 && err != nil {
-				got[k].err = err
-				continue
-			}
-			again = append(again, k)
-		}
-		if len(again) > 0 {
-			s.readAgain(ctx, all, asked, again, got)
-		}
-		return got, nil
+		return piped[redis.RawCmd]{cmds, err}, nil
 	})
-	for k, i := range asked {
-		if err != nil {
-			results[i].err = err
-		} else {
-			results[i] = got[k]
+	if err != nil {
+		for _, w := range all {
+			each(w, nil, err)
 		}
-		s.observe(ctx, all[i].key, began, results[i].err)
-		results[i].err = s.replied(results[i].err)
+		return
+	}
+	var again []*wanted[T] // those whose reply is no hash
+	var h hash
+	for i, w := range all {
+		cmd := &got.cmds[i]
+		err := cmd.Err()
+		if err == nil {
+			var ok bool
+			if h, ok = parseRaw(cmd.Val(), h[:0]); !ok {
+				if len(cmd.Val()) > 0 || got.err == nil {
+					again = append(again, w)
+					continue
+				}
+				err = got.err // a greeting that is refused fails the pipeline and none of its commands
+			}
+		}
+		if err != nil {
+			each(w, nil, err)
+		} else {
+			each(w, h, nil)
+		}
+	}
+	giveBack(h)
+	if len(again) > 0 {
+		s.readAgain(ctx, again, each)
 	}
 }
 
 // readAgain reads in the ordinary way, which follows redirections and makes errors of error replies.
-func (s *Store[T]) readAgain(ctx context.Context, all []*wanted[T], asked, again []int, got []readResult) {
-	pipe := s.rdb.Pipeline()
-	cmds := make([]*redis.MapStringStringCmd, len(again))
-	for n, k := range again {
-		cmds[n] = pipe.HGetAll(ctx, all[asked[k]].key)
-	}
-	_, err := pipe.Exec(ctx)
-	for n, k := range again {
-		got[k].hash, got[k].err = ordinary(cmds[n].Result())
-		// A hash that was not read looks like one that is not there.
-		if err != nil && got[k].err == nil && len(got[k].hash) == 0 && once.Code(err) != "WRONGTYPE" {
-			got[k].err = err
+func (s *Store[T]) readAgain(ctx context.Context, all []*wanted[T], each func(w *wanted[T], h hash, err error)) {
+	got, err := bounded(ctx, s, all[0].key, nil, func(ctx context.Context) (piped[*redis.MapStringStringCmd], error) {
+		pipe := s.rdb.Pipeline()
+		cmds := make([]*redis.MapStringStringCmd, len(all))
+		for i, w := range all {
+			cmds[i] = pipe.HGetAll(ctx, w.key)
 		}
+		_, err := pipe.Exec(ctx)
+		return piped[*redis.MapStringStringCmd]{cmds, err}, nil
+	})
+	for i, w := range all {
+		if err != nil {
+			each(w, nil, err)
+			continue
+		}
+		h, own := ordinary(got.cmds[i].Result())
+		// A hash that was not read looks like one that is not there.
+		if own == nil && got.err != nil && len(h) == 0 && once.Code(got.err) != "WRONGTYPE" {
+			own = got.err
+		}
+		each(w, h, own)
+	}
+}
+
+// slideBatch reads with the script that renews what it reads.
+func (s *Store[T]) slideBatch(ctx context.Context, all []*wanted[T], began time.Time, each func(w *wanted[T], h hash, err error)) {
+	got, err := bounded(ctx, s, all[0].key, nil, func(ctx context.Context) ([]redis.Cmder, error) {
+		cmds := make([]redis.Cmder, len(all))
+		for i, w := range all {
+			cmds[i] = slidingScript.Cmd(ctx, []string{w.key}, s.slidingArgs(nil, began)...)
+		}
+		once.Exec(ctx, s.rdb, cmds)
+		return cmds, nil
+	})
+	for i, w := range all {
+		var h hash
+		own := err
+		if own == nil {
+			if own = got[i].Err(); own == nil {
+				if c, ok := got[i].(*redis.Cmd); ok {
+					h, own = slidingReply(c.Val(), nil)
+				}
+			}
+		}
+		each(w, h, own)
 	}
 }
 
@@ -331,7 +380,7 @@ func (s *Store[T]) takeMany(ctx context.Context, all []*wanted[T]) []takeResult[
 	for from := 0; from < len(all); from += batch {
 		part := all[from:min(from+batch, len(all))]
 		for _, w := range part {
-			w.taking = s.newTaking(w.id, w.key, "")
+			w.taking, w.lost = s.newTaking(w.id, w.key, w.lost), ""
 		}
 		results = append(results, s.takeBatch(ctx, part)...)
 	}
@@ -366,10 +415,11 @@ func (s *Store[T]) takeMany(ctx context.Context, all []*wanted[T]) []takeResult[
 
 func (s *Store[T]) takeBatch(ctx context.Context, all []*wanted[T]) []takeResult[T] {
 	results := make([]takeResult[T], len(all))
+	var calls batchCalls
 	asked := make([]int, 0, len(all))
 	for i, w := range all {
 		results[i].w = w
-		if results[i].err = s.allow(ctx, w.id, w.key); results[i].err == nil {
+		if results[i].err = s.allowBatch(ctx, &calls, w.id, w.key); results[i].err == nil {
 			asked = append(asked, i)
 		}
 	}
@@ -403,13 +453,15 @@ func (s *Store[T]) takeBatch(ctx context.Context, all []*wanted[T]) []takeResult
 	late := func(cmds []redis.Cmder, _ error) {
 		for k, cmd := range cmds {
 			if c, ok := cmd.(*redis.Cmd); ok && c.Err() == nil {
+				token := takings[k].flight.key.token
 				if taken, _, _, _ := leaseReply(c.Val()); taken {
-					s.release(context.WithoutCancel(ctx), takings[k].id, takings[k].key, takings[k].flight.key.token)
+					s.release(context.WithoutCancel(ctx), takings[k].id, takings[k].key, token)
 				}
+				s.lost.remove(token)
 			}
 		}
 	}
-	cmds, err := bounded(ctx, s.opts.RedisTimeout, s.direct, late, exec)
+	cmds, err := bounded(ctx, s, all[asked[0]].key, late, exec)
 	for k, i := range asked {
 		r := &results[i]
 		if r.err = err; err == nil {
@@ -418,7 +470,11 @@ func (s *Store[T]) takeBatch(ctx context.Context, all []*wanted[T]) []takeResult
 				r.taken, r.holder, r.changed, r.err = leaseReply(c.Val())
 			}
 		}
-		s.observe(ctx, all[i].key, began, r.err)
+		s.note(&calls, all[i].key, r.err)
+		if isDown(r.err) {
+			s.losing(all[i].taking.flight.key.token)
+		}
 	}
+	s.observeBatch(ctx, &calls, began)
 	return results
 }

@@ -13,9 +13,12 @@ import (
 // modifyTries is how often Modify begins anew before it gives up.
 const modifyTries = 32
 
+// modifyLoads is how often it loads an object that others invalidate.
+const modifyLoads = 3
+
 // Modify reads the object, lets fn change it, and stores it if nobody else has written in between, else begins anew: fn may
 // run several times, each time on a value of its own, and must not have other effects. It returns what was stored. The time
-// to live stays. An object that is not cached is loaded first, once; without a loader it is [ErrNotCached], and an absent
+// to live stays. An object that is not cached is loaded first; without a loader it is [ErrNotCached], and an absent
 // one is [ErrNotFound]. An error of fn is returned as it is wrapped, and nothing is changed. Too many others at work are
 // [ErrConflict].
 //
@@ -38,10 +41,10 @@ func (s *Store[T]) modify(ctx context.Context, id string, fn func(*T) error) (T,
 	if fn == nil {
 		return zero, errors.New("the function is nil")
 	}
-	loaded := false
+	loads := 0
 	pause := time.Millisecond
 	for range modifyTries {
-		h, m, err := s.current(ctx, id, &loaded)
+		h, m, err := s.current(ctx, id, &loads)
 		if err != nil {
 			return zero, err
 		}
@@ -78,7 +81,7 @@ func (s *Store[T]) modify(ctx context.Context, id string, fn func(*T) error) (T,
 }
 
 // current returns what is cached, loading it first if need be.
-func (s *Store[T]) current(ctx context.Context, id string, tried *bool) (hash, meta, error) {
+func (s *Store[T]) current(ctx context.Context, id string, loads *int) (hash, meta, error) {
 	key := s.key(id)
 	waits := newWaits()
 	for {
@@ -86,7 +89,7 @@ func (s *Store[T]) current(ctx context.Context, id string, tried *bool) (hash, m
 		if err != nil {
 			return nil, meta{}, err
 		}
-		j := s.judge(h, time.Now())
+		j := s.judge(h)
 		if done, h, m, err := s.usable(id, &j); done {
 			return h, m, err
 		}
@@ -95,8 +98,8 @@ func (s *Store[T]) current(ctx context.Context, id string, tried *bool) (hash, m
 			return nil, meta{}, fmt.Errorf("%w: %w", ErrNotCached, j.err)
 		case !s.loads:
 			return nil, meta{}, ErrNotCached
-		case *tried:
-			return nil, meta{}, fmt.Errorf("%w: what was loaded is not there any more", ErrNotCached)
+		case *loads == modifyLoads:
+			return nil, meta{}, fmt.Errorf("%w: what was loaded was not there any more, %d times", ErrConflict, modifyLoads)
 		}
 		f, standing, err := s.join(ctx, id, key, &j, &waits)
 		switch {
@@ -117,7 +120,7 @@ func (s *Store[T]) current(ctx context.Context, id string, tried *bool) (hash, m
 			if f.void {
 				continue
 			}
-			*tried = true
+			*loads++
 			if f.err != nil {
 				return nil, meta{}, f.err
 			}

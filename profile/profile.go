@@ -35,7 +35,7 @@ type Options[T any] struct {
 	// LoadMany reads several objects at once, for GetMany. An id that is not in the map is absent. With an error, what is
 	// in the map is used nonetheless. Where only one of Load and LoadMany is set, it stands in for the other.
 	LoadMany func(ctx context.Context, ids []string) (map[string]T, error)
-	// LoadTimeout bounds a load. A lease lasts a second longer. Defaults to 5 s.
+	// LoadTimeout bounds a load, and all loads of one GetMany together. A lease lasts a second longer. Defaults to 5 s.
 	LoadTimeout time.Duration
 	// NegativeTTL is how long absence is cached. Defaults to 30 s; -1 means that it is not.
 	NegativeTTL time.Duration
@@ -80,13 +80,15 @@ type Store[T any] struct {
 	opts     Options[T]
 	schema   *schema
 	prefix   string
-	version  string // of the schema
-	closed   bool   // fail closed
-	loads    bool   // there is a loader
-	direct   bool   // the client minds the deadlines of contexts
+	version  string               // of the schema
+	closed   bool                 // fail closed
+	loads    bool                 // there is a loader
+	direct   bool                 // the client minds the deadlines of contexts
+	async    *redis.AutoPipeliner // the client, if it is one that does not wait
 	breakers []*breaker
 	flights  flights
-	recent   recent
+	recent   recent       // keys that were written
+	lost     recent       // tokens of leases that were asked for without an answer: nothing is loaded under them
 	lastCost atomic.Int64 // of a load, in microseconds: what a Set has to assume
 }
 
@@ -107,6 +109,9 @@ func New[T any](rdb redis.UniversalClient, opts Options[T]) (*Store[T], error) {
 	s := &Store[T]{
 		rdb: rdb, opts: opts, schema: schema, prefix: prefix(opts.Namespace), version: strconv.Itoa(opts.SchemaVersion),
 		loads: opts.Load != nil || opts.LoadMany != nil, direct: mindsDeadlines(rdb),
+	}
+	if auto, ok := rdb.(*redis.AutoPipeliner); ok && !auto.IsBlocking() {
+		s.async = auto
 	}
 	s.closed = opts.OnRedisError == FailClosed || !s.loads
 	breakers := 1

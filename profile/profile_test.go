@@ -580,6 +580,29 @@ func TestNoExpiryLost(t *testing.T) {
 	}
 }
 
+// TestExpiryRefused: a user who may write hashes and not let them expire leaves none behind.
+func TestExpiryRefused(t *testing.T) {
+	server := redistest.StandaloneServer(t)
+	rdb := redistest.Standalone(t)
+	ctx := t.Context()
+	require.NoError(t, rdb.Do(ctx, "ACL", "SETUSER", "no-expiry", "on", ">secret", "~*", "&*", "+@all", "-pexpireat", "-pexpire").Err())
+	t.Cleanup(func() { assert.NoError(t, rdb.Do(context.WithoutCancel(ctx), "ACL", "DELUSER", "no-expiry").Err()) })
+	limited := server.Client(func(o *redis.Options) { o.Username, o.Password = "no-expiry", "secret" })
+	space := "TestExpiryRefused-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	opts := profile.Options[user]{Namespace: space, Load: func(context.Context, string) (user, error) { return user{Age: 1}, nil }}
+	s := newStore(t, limited, opts)
+	require.Error(t, s.Set(ctx, "set", user{}))
+	expires(t, rdb, s.Key("set"))
+	got, err := s.Get(ctx, "lease")
+	require.NoError(t, err, "from the loader")
+	assert.Equal(t, 1, got.Age)
+	expires(t, rdb, s.Key("lease"))
+	require.NoError(t, rdb.Do(ctx, "ACL", "SETUSER", "no-expiry", "+pexpire").Err())
+	_, err = s.Get(ctx, "fill")
+	require.NoError(t, err)
+	expires(t, rdb, s.Key("fill"))
+}
+
 // TestHostileIDs: any bytes are an id, two ids never share a key, and none leaves its hash tag.
 func TestHostileIDs(t *testing.T) {
 	ids := []string{
@@ -799,12 +822,12 @@ func TestModifyConflict(t *testing.T) {
 	_, err = s.Modify(ctx, "x", func(*user) error { return s.Invalidate(ctx, "x") })
 	require.ErrorIs(t, err, profile.ErrNotCached)
 
-	// One load, and then the cause.
+	// A few loads, and then the cause.
 	loads := 0
 	loading := newStore(t, lardertest.New(t), profile.Options[user]{Load: func(context.Context, string) (user, error) { loads++; return user{}, nil }})
 	_, err = loading.Modify(ctx, "y", func(*user) error { return loading.Invalidate(ctx, "y") })
-	require.ErrorIs(t, err, profile.ErrNotCached)
-	assert.Equal(t, 1, loads)
+	require.ErrorIs(t, err, profile.ErrConflict)
+	assert.Equal(t, 3, loads)
 }
 
 // TestNilClient and options that make no sense.

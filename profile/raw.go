@@ -2,8 +2,10 @@ package profile
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -28,10 +30,33 @@ func hgetall(ctx context.Context, rdb redis.UniversalClient, key string) (hash, 
 	if err != nil {
 		return nil, err
 	}
-	if h, ok := parseRaw(raw); ok {
+	if h, ok := parseRaw(raw, nil); ok {
 		return h, nil
 	}
 	return ordinary(rdb.HGetAll(ctx, key).Result())
+}
+
+// few is the memory of hashes of as many fields as most have.
+type few [24]pair
+
+var spare = sync.Pool{New: func() any { return new(few) }}
+
+// borrow returns an empty hash, to be given back when it was decoded, or kept.
+func borrow() hash {
+	f, ok := spare.Get().(*few)
+	if !ok {
+		return nil
+	}
+	return f[:0]
+}
+
+// giveBack ends the use of a hash.
+func giveBack(h hash) {
+	if cap(h) == len(few{}) {
+		f := (*few)(h[:cap(h)])
+		clear(f[:]) // it keeps no text alive
+		spare.Put(f)
+	}
 }
 
 // ordinary makes a hash of what go-redis makes of an HGETALL.
@@ -43,8 +68,9 @@ func ordinary(all map[string]string, err error) (hash, error) {
 	return h, err
 }
 
-// parseRaw reads the reply of an HGETALL: an array, or a map in RESP3, of bulk strings.
-func parseRaw(raw []byte) (hash, bool) {
+// parseRaw reads the reply of an HGETALL: an array, or a map in RESP3, of bulk strings. It appends to h, which is empty, or
+// borrows one.
+func parseRaw(raw []byte, h hash) (hash, bool) {
 	text := string(raw)
 	n, rest, ok := header(text, '%')
 	if !ok {
@@ -56,7 +82,10 @@ func parseRaw(raw []byte) (hash, bool) {
 	if n > len(rest)/8 { // a field and its text take at least 12 bytes
 		return nil, false
 	}
-	h := make(hash, 0, n)
+	if h == nil && n <= len(few{}) {
+		h = borrow()
+	}
+	h = slices.Grow(h, n)
 	for range n {
 		var name, value string
 		if name, rest, ok = bulk(rest); !ok {

@@ -50,7 +50,7 @@ type judged[T any] struct {
 }
 
 // judge looks at what a read found. It does not decode.
-func (s *Store[T]) judge(h hash, now time.Time) judged[T] {
+func (s *Store[T]) judge(h hash) judged[T] {
 	j := judged[T]{hash: h}
 	j.metaText, _ = h.get(metaField)
 	if text, ok := h.get(leaseField); ok {
@@ -75,7 +75,7 @@ func (s *Store[T]) judge(h hash, now time.Time) judged[T] {
 	if m.schema != s.version {
 		return j
 	}
-	expired := s.opts.StaleOnError > 0 && m.expiry <= milli(now)
+	expired := s.opts.StaleOnError > 0 && m.expiry <= milli(time.Now())
 	switch {
 	case expired:
 		j.stale = m.kind == kindValue
@@ -108,7 +108,10 @@ func (s *Store[T]) decode(h hash, m meta, fields []*field) (v T, err error) {
 		}
 	}()
 	err = s.schema.decode(h, m, fields, reflect.ValueOf(&v))
-	return only(v, fields), err
+	if fields != nil {
+		return only(v, fields), err
+	}
+	return v, err
 }
 
 // read asks Redis for the hash, or for some of its fields: one round trip.
@@ -117,7 +120,12 @@ func (s *Store[T]) read(ctx context.Context, id, key string, fields []*field, sl
 		return nil, err
 	}
 	began := time.Now()
-	h, err := bounded(ctx, s.opts.RedisTimeout, s.direct, nil, func(ctx context.Context) (hash, error) {
+	if s.async != nil && !slide && !s.opts.ReadYourWrites {
+		h, err := s.readAsync(ctx, key, fields)
+		s.observe(ctx, key, began, err)
+		return h, s.replied(err)
+	}
+	h, err := bounded(ctx, s, key, nil, func(ctx context.Context) (hash, error) {
 		switch {
 		case slide:
 			return s.readSliding(ctx, key, fields, began)
@@ -241,7 +249,8 @@ func zip(names []string, list []any) (hash, error) {
 
 // Get returns the object, from the cache if it is there, and from the loader otherwise. It returns [ErrNotFound] for an
 // object that is absent, and [ErrNotCached] for one of which nothing is known where there is no loader. What it returns is
-// the caller's own: it shares nothing with what others get.
+// the caller's own: it shares nothing with what others get. Its strings are parts of one reply: where one of a large object is
+// kept for long, strings.Clone it.
 //
 // A caller whose context ends leaves at once, and the load goes on for the others. All who wait for a load get its error.
 //
@@ -288,11 +297,12 @@ func (s *Store[T]) get(ctx context.Context, id string, fields []*field) (T, erro
 		if err != nil {
 			return s.withoutRedis(ctx, id, "read", err, fields)
 		}
-		j := s.judge(h, time.Now())
+		j := s.judge(h)
 		if v, done, err := s.serve(id, &j, fields); done {
 			if err == nil {
 				s.maybeRefresh(ctx, id, key, &j)
 			}
+			giveBack(h)
 			return v, err
 		}
 		if !s.loads {
@@ -318,7 +328,7 @@ func (s *Store[T]) get(ctx context.Context, id string, fields []*field) (T, erro
 				return zero, err
 			}
 		default:
-			if err := f.wait(ctx); err != nil {
+			if err := f.answer(ctx); err != nil {
 				return zero, err
 			}
 			if !f.void {
@@ -396,11 +406,11 @@ func (s *Store[T]) withoutRedis(ctx context.Context, id, op string, err error, f
 // withoutLease loads what will not be cached, once for all who want it in this process.
 func (s *Store[T]) withoutLease(ctx context.Context, id string, fields []*field) (T, error) {
 	var zero T
-	f, mine := s.flights.open(flightKey{id: id})
+	f, mine := s.flights.open(flightKey{id: id}, s.leaseTime())
 	if mine {
 		s.start(ctx, []*flight{f})
 	}
-	if err := f.wait(ctx); err != nil {
+	if err := f.answer(ctx); err != nil {
 		return zero, err
 	}
 	return s.outcome(id, f, nil, fields)
@@ -425,7 +435,7 @@ func (s *Store[T]) peek(ctx context.Context, id string) (T, error) {
 	if err != nil {
 		return zero, err
 	}
-	j := s.judge(h, time.Now())
+	j := s.judge(h)
 	v, done, err := s.serve(id, &j, nil)
 	if !done {
 		if j.err != nil {
@@ -435,5 +445,3 @@ func (s *Store[T]) peek(ctx context.Context, id string) (T, error) {
 	}
 	return v, err
 }
-
-func isRedisNil(err error) bool { return errors.Is(err, redis.Nil) }

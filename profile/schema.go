@@ -340,7 +340,7 @@ func (s *schema) encode(v reflect.Value) (pairs []any, nils []string, err error)
 	pairs = make([]any, 0, 2*len(s.fields))
 	for i := range s.fields {
 		f := &s.fields[i]
-		text, isNil, err := f.encode(v.FieldByIndex(f.index))
+		text, isNil, err := f.encode(f.within(v))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -376,11 +376,15 @@ func (s *schema) decode(h hash, m meta, wanted []*field, v reflect.Value) error 
 	if len(s.fields) > len(few) {
 		seen = make([]bool, len(s.fields))
 	}
+	next := 0 // hashes come mostly in the order in which they were written
 	for _, p := range h {
-		i, ok := s.byName[p.name]
-		if !ok {
-			continue
+		i, ok := next, true
+		if next >= len(s.fields) || s.fields[next].name != p.name {
+			if i, ok = s.byName[p.name]; !ok {
+				continue
+			}
 		}
+		next = i + 1
 		seen[i] = true
 		if err := s.fields[i].decode(p.text, v); err != nil {
 			return err
@@ -409,8 +413,16 @@ func (f *field) missing(seen bool, m meta) error {
 	return fmt.Errorf("%w: field %q is missing", ErrCorrupt, f.name)
 }
 
+// within finds the field in v, a T.
+func (f *field) within(v reflect.Value) reflect.Value {
+	if len(f.index) == 1 {
+		return v.Field(f.index[0])
+	}
+	return v.FieldByIndex(f.index)
+}
+
 func (f *field) decode(text string, v reflect.Value) error {
-	to := v.FieldByIndex(f.index)
+	to := f.within(v)
 	if f.ptr {
 		fresh := reflect.New(f.typ.Elem())
 		to.Set(fresh)

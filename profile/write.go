@@ -16,21 +16,20 @@ import (
 	"github.com/larder-go/larder/internal/once"
 )
 
-// run sends a script that writes, once, and names its errors.
+// runScript sends a script that writes, once, and names its errors.
 func (s *Store[T]) runScript(ctx context.Context, script *once.Script, id, key string, args ...any) (any, error) {
 	s.flights.changed(id)
 	s.wrote(key)
-	began := time.Now()
 	reply, err := script.Run(ctx, s.rdb, []string{key}, args...)
 	s.wrote(key)
 	s.flights.changed(id)
-	s.answered(key, began, err)
+	s.answered(key, err)
 	return reply, s.written(err)
 }
 
 // answered lets writes close a breaker. Their failures do not open it: they are bounded by the client alone, not by the
 // budget of a read.
-func (s *Store[T]) answered(key string, _ time.Time, err error) {
+func (s *Store[T]) answered(key string, err error) {
 	if err == nil {
 		s.breaker(key).succeed()
 	}
@@ -115,7 +114,7 @@ func (s *Store[T]) execMany(ctx context.Context, ids []string, cmds []redis.Cmde
 	for from := 0; from < len(cmds); from += batch {
 		part := cmds[from:min(from+batch, len(cmds))]
 		for i, outcome := range once.Exec(ctx, s.rdb, part) {
-			s.answered(keys[from+i], time.Time{}, part[i].Err())
+			s.answered(keys[from+i], part[i].Err())
 			tell(from+i, outcome)
 		}
 	}
@@ -140,28 +139,22 @@ func (s *Store[T]) Invalidate(ctx context.Context, ids ...string) error {
 		return nil
 	}
 	errs := map[string]error{}
-	cmds := make([]redis.Cmder, len(ids))
-	for i, id := range ids {
-		cmds[i] = invalidateScript.Cmd(ctx, []string{s.key(id)})
-	}
-	var again []string
-	s.execMany(ctx, ids, cmds, func(i int, outcome once.Outcome) {
-		switch {
-		case outcome == once.Applied:
-		case outcome != once.Failed && ctx.Err() == nil: // it is safe to repeat
-			again = append(again, ids[i])
-		default:
-			errs[ids[i]] = s.replied(cmds[i].Err())
+	for try := 0; len(ids) > 0; try++ {
+		cmds := make([]redis.Cmder, len(ids))
+		for i, id := range ids {
+			cmds[i] = invalidateScript.Cmd(ctx, []string{s.key(id)})
 		}
-	})
-	for i, id := range again {
-		if i > 0 && errs[again[i-1]] != nil && ctx.Err() != nil {
-			errs[id] = ctx.Err()
-			continue
-		}
-		if err := s.invalidate(ctx, id); err != nil {
-			errs[id] = err
-		}
+		var again []string
+		s.execMany(ctx, ids, cmds, func(i int, outcome once.Outcome) {
+			switch {
+			case outcome == once.Applied:
+			case outcome != once.Failed && ctx.Err() == nil && try < 2: // it is safe to repeat
+				again = append(again, ids[i])
+			default:
+				errs[ids[i]] = s.replied(cmds[i].Err())
+			}
+		})
+		ids = again
 	}
 	return manyError("invalidate", errs)
 }
@@ -174,7 +167,7 @@ func (s *Store[T]) invalidate(ctx context.Context, id string) error {
 	_, err := invalidateScript.Read(ctx, s.rdb, []string{key})
 	s.wrote(key)
 	s.flights.changed(id)
-	s.answered(key, time.Time{}, err)
+	s.answered(key, err)
 	return s.replied(err)
 }
 
@@ -429,7 +422,7 @@ func (s *Store[T]) Touch(ctx context.Context, id string) (bool, error) {
 	reply, err := touchScript.Run(ctx, s.rdb, []string{key}, s.asOf(now), s.version,
 		strconv.FormatInt(expiry, 10), strconv.FormatInt(expiry+s.opts.StaleOnError.Milliseconds(), 10))
 	s.wrote(key)
-	s.answered(key, now, err)
+	s.answered(key, err)
 	if err = s.written(err); err != nil {
 		return false, wrap("touch", id, err)
 	}
@@ -456,7 +449,7 @@ func (s *Store[T]) ttl(ctx context.Context, id string) (time.Duration, error) {
 	}
 	key := s.key(id)
 	reply, err := ttlScript.Read(ctx, s.rdb, []string{key})
-	s.answered(key, time.Time{}, err)
+	s.answered(key, err)
 	if err != nil {
 		return 0, s.replied(err)
 	}
@@ -467,7 +460,7 @@ func (s *Store[T]) ttl(ctx context.Context, id string) (time.Duration, error) {
 	metaText, _ := list[0].(string)
 	left, _ := list[1].(string)
 	now := time.Now()
-	j := s.judge(hash{{metaField, metaText}}, now)
+	j := s.judge(hash{{metaField, metaText}})
 	switch {
 	case metaText == "" || j.verdict == missing || j.verdict == corrupt:
 		return 0, ErrNotCached

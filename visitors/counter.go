@@ -221,11 +221,9 @@ func (c *Counter) Union(ctx context.Context, pages []string, from, to time.Time)
 		}
 		return n, nil
 	}
-	var keys []string
-	for _, page := range pages {
-		keys = append(keys, c.keys(page, labels)...)
-	}
-	n, err := c.merge(ctx, keys)
+	n, err := c.union(ctx, len(pages)*len(labels), func(i int) string {
+		return c.prefix(pages[i/len(labels)]) + labels[i%len(labels)]
+	})
 	if err != nil {
 		return 0, failed(op, name, err)
 	}
@@ -263,7 +261,7 @@ func (c *Counter) Overlap(ctx context.Context, a, b string, from, to time.Time) 
 	}
 	keys := append(c.keys(a, labels), c.keys(b, labels)...)
 	var ofA, ofB hll.Union
-	err = c.sketches(ctx, keys, func(i int, sketch []byte) error {
+	err = c.sketches(ctx, len(keys), func(i int) string { return keys[i] }, func(i int, sketch []byte) error {
 		if i < len(labels) {
 			return ofA.Add(sketch)
 		}

@@ -343,3 +343,52 @@ func TestAsync(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, n)
 }
+
+// panicking is a hook that panics with one command, once, when all have come that wait for it.
+type panicking struct {
+	wait func()
+	once sync.Once
+}
+
+func (*panicking) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (*panicking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h *panicking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" {
+			h.once.Do(func() {
+				h.wait()
+				panic("of a hook")
+			})
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// TestPanic: a hook of the client that panics does so in the call that it belongs to; those who waited for that call,
+// and those who come later, are served.
+func TestPanic(t *testing.T) {
+	rdb := redistest.StandaloneServer(t).Client()
+	c := counterAt(t, rdb, then, Options{Namespace: t.Name() + strconv.FormatInt(time.Now().UnixNano(), 10)})
+	var wg sync.WaitGroup
+	rdb.AddHook(&panicking{wait: func() {
+		wg.Go(func() { assert.NoError(t, c.Track(t.Context(), "home", "b")) })
+		redistest.Poll(t, "somebody waits", func() bool {
+			c.lines.mu.Lock()
+			defer c.lines.mu.Unlock()
+			for _, p := range c.lines.m {
+				return p != nil
+			}
+			return false
+		})
+	}})
+	require.PanicsWithValue(t, "of a hook", func() { _ = c.Track(t.Context(), "home", "a") })
+	wg.Wait()
+	require.NoError(t, c.Track(t.Context(), "home", "c"))
+	n, err := c.Today(t.Context(), "home")
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n)
+	require.Empty(t, c.lines.m)
+}

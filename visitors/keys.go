@@ -13,7 +13,7 @@ var escape = strings.NewReplacer("%", "%25", "}", "%7D")
 
 // prefix is what all keys of a page begin with.
 func (c *Counter) prefix(page string) string {
-	return c.namespace + kind + ":{" + escape.Replace(page) + "}:"
+	return c.lead + escape.Replace(page) + "}:"
 }
 
 // pattern matches the keys of a page, in a SCAN.

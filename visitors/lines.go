@@ -10,12 +10,8 @@ import (
 // and a call that is alone waits for nobody. There is no goroutine: one of the waiting calls sends for all.
 type lines struct {
 	mu sync.Mutex
-	m  map[string]*line
-}
-
-// line is where calls for the same buckets wait while one is under way. It is in the map as long as that is so.
-type line struct {
-	next *party // nil: nobody waits
+	// m has those who wait, for the buckets for which a call is under way: nil if nobody does.
+	m map[string]*party
 }
 
 // party is the calls that will travel together.
@@ -32,22 +28,19 @@ type party struct {
 func (l *lines) join(ctx context.Context, id string, visitors []string, send func(context.Context, []string) error) error {
 	for {
 		l.mu.Lock()
-		at, busy := l.m[id]
+		p, busy := l.m[id]
 		if !busy {
 			if l.m == nil {
-				l.m = map[string]*line{}
+				l.m = map[string]*party{}
 			}
-			at = &line{}
-			l.m[id] = at
+			l.m[id] = nil
 			l.mu.Unlock()
-			err := send(ctx, visitors)
-			l.next(id, at)
-			return err
+			defer l.next(id) // also when a hook of the client panics
+			return send(ctx, visitors)
 		}
-		p := at.next
 		if p == nil {
 			p = &party{turn: make(chan struct{}, 1), done: make(chan struct{})}
-			at.next = p
+			l.m[id] = p
 		}
 		p.members++
 		p.visitors = append(p.visitors, visitors...)
@@ -56,44 +49,53 @@ func (l *lines) join(ctx context.Context, id string, visitors []string, send fun
 		select {
 		case <-p.turn:
 			l.mu.Lock()
-			at.next = nil // who comes now is of the next party
+			l.m[id] = nil // who comes now is of the next party
 			l.mu.Unlock()
-			p.err = send(ctx, p.visitors)
-			p.again = p.err != nil && ctx.Err() != nil
-			close(p.done)
-			l.next(id, at)
-			return p.err
+			return l.lead(ctx, id, p, send)
 		case <-p.done:
 			if !p.again {
 				return p.err
 			}
 		case <-ctx.Done():
-			l.leave(id, at, p)
+			l.leave(id, p)
 			return ctx.Err()
 		}
 	}
 }
 
+// lead sends for all of a party.
+func (l *lines) lead(ctx context.Context, id string, p *party, send func(context.Context, []string) error) error {
+	p.again = true // if send panics
+	defer func() {
+		close(p.done)
+		l.next(id)
+	}()
+	p.err = send(ctx, p.visitors)
+	p.again = p.err != nil && ctx.Err() != nil
+	return p.err
+}
+
 // next gives the turn to those who wait, or ends the line.
-func (l *lines) next(id string, at *line) {
+func (l *lines) next(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at.next == nil {
+	p := l.m[id]
+	if p == nil {
 		delete(l.m, id)
 		return
 	}
-	at.next.turn <- struct{}{}
+	p.turn <- struct{}{}
 }
 
 // leave takes a call that gave up out of a party. The last one takes the party's turn with it.
-func (l *lines) leave(id string, at *line, p *party) {
+func (l *lines) leave(id string, p *party) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.members--
-	if p.members > 0 || at.next != p {
+	if p.members > 0 || l.m[id] != p {
 		return
 	}
-	at.next = nil
+	l.m[id] = nil
 	select {
 	case <-p.turn: // the turn was this party's, and nobody is under way
 		delete(l.m, id)

@@ -128,7 +128,7 @@ func (c *Counter) mergeSets(ctx context.Context, sets [][]string) ([]int64, erro
 		}
 	}
 	unions := map[int]*hll.Union{}
-	err := c.sketches(ctx, keys, func(k int, sketch []byte) error {
+	err := c.sketches(ctx, len(keys), func(k int) string { return keys[k] }, func(k int, sketch []byte) error {
 		i := of[k]
 		if unions[i] == nil {
 			unions[i] = new(hll.Union)
@@ -150,25 +150,29 @@ func (c *Counter) mergeSets(ctx context.Context, sets [][]string) ([]int64, erro
 
 // merge returns the union of sketches of any slots, as PFCOUNT would count them if they were of one.
 func (c *Counter) merge(ctx context.Context, keys []string) (int64, error) {
+	return c.union(ctx, len(keys), func(i int) string { return keys[i] })
+}
+
+// union is merge for n keys that are made when they are needed: pages times buckets may be many.
+func (c *Counter) union(ctx context.Context, n int, key func(i int) string) (int64, error) {
 	var u hll.Union
-	if err := c.sketches(ctx, keys, func(_ int, sketch []byte) error { return u.Add(sketch) }); err != nil {
+	if err := c.sketches(ctx, n, key, func(_ int, sketch []byte) error { return u.Add(sketch) }); err != nil {
 		return 0, err
 	}
 	return u.Count(), nil
 }
 
-// sketches gets the keys that are there, in order, in one round trip a batch. One GET a key, since MGET passes over
-// foreign types, and takes keys of one slot only.
-func (c *Counter) sketches(ctx context.Context, keys []string, each func(i int, sketch []byte) error) error {
-	for first := 0; first < len(keys); first += batch {
+// sketches gets those of n keys that are there, in order, in one round trip a batch. One GET a key, since MGET passes
+// over foreign types, and takes keys of one slot only.
+func (c *Counter) sketches(ctx context.Context, n int, key func(i int) string, each func(i int, sketch []byte) error) error {
+	for first := 0; first < n; first += batch {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		part := keys[first:min(first+batch, len(keys))]
-		cmds := make([]*redis.StringCmd, len(part))
+		cmds := make([]*redis.StringCmd, min(batch, n-first))
 		_, failure := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, key := range part {
-				cmds[i] = p.Get(ctx, key)
+			for i := range cmds {
+				cmds[i] = p.Get(ctx, key(first+i))
 			}
 			return nil
 		})
@@ -181,7 +185,7 @@ func (c *Counter) sketches(ctx context.Context, keys []string, each func(i int, 
 				return err
 			}
 			if err := each(first+i, sketch); err != nil {
-				return fmt.Errorf("%q: %w", part[i], err)
+				return fmt.Errorf("%.200q: %w", key(first+i), err)
 			}
 			cmd.SetVal("") // a batch has megabytes
 		}

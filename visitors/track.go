@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -84,35 +83,12 @@ func (c *Counter) track(ctx context.Context, page string, at time.Time, visitors
 	return nil
 }
 
-// visit is where the visitors of a page at one moment go.
-type visit struct {
-	keys     []string
-	expiries []string // in milliseconds; "" = never
-}
-
 // id is the same for visits to the same keys. The expiries follow from them.
 func (v visit) id() string {
 	if len(v.keys) == 1 {
 		return v.keys[0]
 	}
 	return strings.Join(v.keys, "\x00")
-}
-
-func (c *Counter) visit(page string, at, now time.Time) visit {
-	prefix := c.prefix(page)
-	v := visit{keys: make([]string, 0, len(c.buckets)), expiries: make([]string, 0, len(c.buckets))}
-	for _, b := range c.buckets {
-		expiry := ""
-		if when, ever := b.expiry(b.End(at, c.loc)); ever {
-			if !now.Before(when) {
-				continue
-			}
-			expiry = strconv.FormatInt(when.UnixMilli(), 10)
-		}
-		v.keys = append(v.keys, prefix+b.Label(at, c.loc))
-		v.expiries = append(v.expiries, expiry)
-	}
-	return v
 }
 
 // send counts visitors in chunks.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -50,12 +51,13 @@ var defaultKeep = map[calendar.Period]time.Duration{
 // Counter counts the unique visitors of pages. It is made by [New]; the zero value answers every call with an
 // error. It is safe for concurrent use, and holds no connection, goroutine or counts of its own.
 type Counter struct {
-	rdb       redis.UniversalClient
-	namespace string // with its colon
-	loc       *time.Location
-	buckets   []bucket // finest first, AllTime last
-	now       func() time.Time
-	lines     lines
+	rdb     redis.UniversalClient
+	lead    string // what every key begins with
+	loc     *time.Location
+	buckets []bucket // finest first, AllTime last
+	now     func() time.Time
+	lines   lines
+	latest  atomic.Pointer[frame]
 }
 
 // bucket is a period that visits are counted by.
@@ -75,8 +77,9 @@ func New(rdb redis.UniversalClient, opts Options) (*Counter, error) {
 	if strings.ContainsAny(opts.Namespace, "{}") {
 		return nil, fmt.Errorf("visitors: Options.Namespace: %q holds a brace", opts.Namespace)
 	}
+	c.lead = kind + ":{"
 	if opts.Namespace != "" {
-		c.namespace = opts.Namespace + ":"
+		c.lead = opts.Namespace + ":" + c.lead
 	}
 	periods := slices.Clone(opts.Buckets)
 	if len(periods) == 0 {
@@ -170,5 +173,5 @@ func failed(op, page string, err error) error {
 	if errors.Is(err, errNew) {
 		return err
 	}
-	return fmt.Errorf("visitors: %s %q: %w", op, page, classify(err))
+	return fmt.Errorf("visitors: %s %.200q: %w", op, page, classify(err))
 }

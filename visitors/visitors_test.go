@@ -266,7 +266,7 @@ func FuzzKeys(f *testing.F) {
 	f.Add("a}", "a%7D")
 	f.Add("a:2090-06-15", "a")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		c := &Counter{namespace: "app:"}
+		c := planner(t, then, Options{Namespace: "app"})
 		if a != b && c.prefix(a) == c.prefix(b) {
 			t.Fatalf("%q and %q share keys", a, b)
 		}
@@ -439,7 +439,8 @@ func waitFor(t *testing.T, l *lines, n int) {
 	require.Eventually(t, func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.m["k"] != nil && (l.m["k"].next == nil && n == 0 || l.m["k"].next != nil && l.m["k"].next.members == n)
+		p, busy := l.m["k"]
+		return busy && (p == nil && n == 0 || p != nil && p.members == n)
 	}, time.Minute, time.Millisecond)
 }
 

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +28,7 @@ type skipped struct{}
 // FromRedis returns a source of the strings of another Redis (or the same one)
 // whose keys match the pattern, as KEYS has it; "" is all. Values are copied byte
 // by byte, past Options.Codec, with the time that their keys have left: what has
-// no expiry there gets none, and Options.TTL and Jitter do not apply. Keys of other
+// no expiry there gets none, and Options.TTL and Jitter do not apply (292 years are the longest that there is). Keys of other
 // types, and keys that end meanwhile, are counted as skipped: package
 // warmup/snapshot has a Restore for them.
 //
@@ -68,7 +71,7 @@ func (r *reader) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var bad []error
+	bad := missingShards(r.rdb, nodes)
 	for _, node := range nodes {
 		if err := r.node(ctx, node); err != nil {
 			bad = append(bad, err)
@@ -118,6 +121,31 @@ func scanned(ctx context.Context, rdb redis.UniversalClient) ([]redis.Cmdable, e
 	return all, err
 }
 
+// missingShards returns an error for each shard of a Ring that is not among its
+// nodes: a Ring passes over shards that are down. If some node is none of those in
+// its options, its shards were changed since (SetAddrs), and nothing is known.
+func missingShards(rdb redis.UniversalClient, nodes []redis.Cmdable) (bad []error) {
+	ring, ok := rdb.(*redis.Ring)
+	if !ok {
+		return nil
+	}
+	missing := map[string]string{}
+	for name, addr := range ring.Options().Addrs {
+		missing[addr] = name
+	}
+	for _, node := range nodes {
+		client, ok := node.(*redis.Client)
+		if !ok || missing[client.Options().Addr] == "" {
+			return nil
+		}
+		delete(missing, client.Options().Addr)
+	}
+	for _, addr := range slices.Sorted(maps.Keys(missing)) {
+		bad = append(bad, fmt.Errorf("the shard %q at %s is down, and was not read", missing[addr], addr))
+	}
+	return bad
+}
+
 // node reads one node.
 func (r *reader) node(ctx context.Context, node redis.Cmdable) error {
 	for cursor := uint64(0); ; {
@@ -159,7 +187,10 @@ func (r *reader) read(ctx context.Context, keys []string) error {
 		pipe := r.rdb.Pipeline()
 		for i, key := range keys {
 			p := &probes[i]
-			p.before, p.value, p.after = pipe.PTTL(ctx, key), pipe.Get(ctx, key), pipe.PTTL(ctx, key)
+			p.before, p.after = redis.NewIntCmd(ctx, "pttl", key), redis.NewIntCmd(ctx, "pttl", key)
+			_ = pipe.Process(ctx, p.before) // queues only
+			p.value = pipe.Get(ctx, key)
+			_ = pipe.Process(ctx, p.after)
 		}
 		_, _ = pipe.Exec(ctx) // each command has its own error
 		took := time.Since(begun)
@@ -196,7 +227,7 @@ func (r *reader) read(ctx context.Context, keys []string) error {
 // probe is a value between two looks at its time to live, which tell whether it is
 // of the same key.
 type probe struct {
-	before, after *redis.DurationCmd
+	before, after *redis.IntCmd // in milliseconds, which may be more than a time.Duration holds
 	value         *redis.StringCmd
 }
 
@@ -217,15 +248,15 @@ func (p *probe) settle(begun time.Time, took time.Duration) (value any, changed 
 		return nil, false, err
 	case before == never && after == never:
 		return copied{data: data}, false, nil
-	case before == gone, before == never, after == never, after > before, before-after > took+2*time.Millisecond:
+	case before == gone, before == never, after == never, after > before, before-after > took.Milliseconds()+3:
 		return nil, true, nil
 	}
 	// The time was left at some moment after begun.
-	return copied{data: data, expires: begun.Add(after)}, false, nil
+	const longest = math.MaxInt64 / int64(time.Millisecond)
+	return copied{data: data, expires: begun.Add(time.Duration(min(after, longest)) * time.Millisecond)}, false, nil
 }
 
-// What PTTL answers for keys without an expiry and for no key; go-redis hands them
-// on as nanoseconds.
+// What PTTL answers for keys without an expiry and for no key.
 const (
 	never = -1
 	gone  = -2

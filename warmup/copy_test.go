@@ -262,3 +262,27 @@ func TestSourceNodeDown(t *testing.T) {
 	assert.EqualValues(t, 300-lost, report.Stored)
 	assert.Zero(t, target.Exists(ctx, "k0").Val())
 }
+
+// TestSourceShardDown: a Ring passes over the shards that it knows to be down, and says nothing; the run says so.
+func TestSourceShardDown(t *testing.T) {
+	ctx := t.Context()
+	servers := []*redistest.Server{redistest.NewServer(t, redistest.ServerOptions{}), redistest.NewServer(t, redistest.ServerOptions{})}
+	source := redis.NewRing(&redis.RingOptions{
+		Addrs: map[string]string{"a": servers[0].Addr(), "b": servers[1].Addr()}, HeartbeatFrequency: 20 * time.Millisecond, DialerRetries: 1,
+	})
+	t.Cleanup(func() { _ = source.Close() })
+	for i := range 50 {
+		require.NoError(t, source.Set(ctx, "k"+strconv.Itoa(i), i, 0).Err())
+	}
+	left := servers[0].Client().DBSize(ctx).Val()
+	servers[1].Kill()
+	redistest.Poll(t, "the shard is known to be down", func() bool { return source.Len() == 1 })
+	report, err := warmer(t, lardertest.New(t), warmup.Options{}).Run(ctx, warmup.FromRedis(source, ""))
+	require.ErrorIs(t, err, warmup.ErrSource)
+	require.ErrorContains(t, err, servers[1].Addr())
+	assert.EqualValues(t, left, report.Stored)
+
+	source.SetAddrs(map[string]string{"c": servers[0].Addr(), "d": redistest.StandaloneServer(t).Addr()})
+	_, err = warmer(t, lardertest.New(t), warmup.Options{}).Run(ctx, warmup.FromRedis(source, "k*"))
+	require.NoError(t, err, "the shards are others than the options say")
+}

@@ -1,9 +1,9 @@
 // Package warmup fills a cold cache before the traffic comes: after a deploy, a
 // move to a new server, a lost node, or when a campaign is about to begin.
 //
-// It is made for production: it keeps to a rate in items and in bytes, slows down
-// while the server is slow, stops when too much goes wrong or the server's memory
-// is full, goes on after a kill where it was, and says how far it is.
+// It is made for production: it keeps to a rate in items and in bytes, pauses
+// while the server is slow, stops when too much goes wrong or the server's
+// memory is full, resumes where it was after a kill, and reports its progress.
 //
 // Warming from a database is one call:
 //
@@ -15,13 +15,13 @@
 // Other sources are a map, a slice, a sequence, and another Redis. What is stored
 // is read with pipeline.Get and the same codec, or with a plain GET.
 //
-// Do not use it for what can be read through as well: a cache whose misses are
-// cheap warms itself. Do not use it as a backup: package warmup/snapshot is one.
+// Do not use it for a cache whose misses are cheap: that one warms itself. Do
+// not use it as a backup: that is what package warmup/snapshot is for.
 //
 // # Keys
 //
-// An item's key is used as it is given, for a string. The package has no keys of
-// its own; a checkpoint is a file.
+// An item's key is used as it is given, and holds a string. The package has no
+// keys of its own; a checkpoint is a file.
 //
 // # Time
 //
@@ -39,7 +39,7 @@
 // [ErrSource] when the source ends with an error, with [ErrCheckpoint] when the
 // checkpoint cannot be used, and with the context's error. The report is right in
 // each case. A run whose failures stay below the stop rules returns nil: look at
-// Report.Failed.
+// Report.Failed. A panic in a hook of the client is one of Run.
 //
 // # Cluster
 //

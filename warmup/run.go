@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/larder-go/larder/internal/crew"
 	"github.com/larder-go/larder/internal/keyset"
 )
 
@@ -29,7 +30,7 @@ type run struct {
 
 	slots   chan struct{}
 	loaders chan struct{}
-	wg      sync.WaitGroup
+	crew    crew.Crew
 	flying  []*chunk // of the caller's goroutine, like free
 	free    []*chunk
 
@@ -76,11 +77,12 @@ func (r *run) all(outer context.Context) (Report, error) {
 	r.teller = newTeller(outer, r.w.opts.Progress, r.w.opts.Logger)
 	defer func() {
 		stop(nil) // the sequence may have panicked
-		r.wg.Wait()
+		r.crew.Wait()
 		r.teller.end(outer, r.progress())
 	}()
 	last, err := r.feed(ctx, skip)
-	r.wg.Wait()
+	r.crew.Wait()
+	r.crew.Check()
 	err = r.verdict(outer, ctx, last, err)
 	r.report.Elapsed = time.Since(r.begun)
 	log := r.w.opts.Logger.With("stored", r.report.Stored, "skipped", r.report.Skipped, "failed", r.report.Failed, "elapsed", r.report.Elapsed)
@@ -123,6 +125,9 @@ func (r *run) another(why error) error {
 	return fmt.Errorf("%w %s: %w: give it the source that it was made with, or remove it, to begin from the beginning", ErrCheckpoint, r.note.path, why)
 }
 
+// errEnded stops a run of which a goroutine did not return.
+var errEnded = errors.New("a goroutine ended")
+
 // feed takes the items. last is an error without a key that the source ended
 // with; err is a checkpoint that does not fit.
 func (r *run) feed(ctx context.Context, skip mark) (last, err error) {
@@ -142,14 +147,15 @@ func (r *run) feed(ctx context.Context, skip mark) (last, err error) {
 			return nil, f.err
 		}
 	}
+	// A sequence that ends once ctx has ended may have ended for that. This is
+	// asked before the last chunk is under way, as ctx may end with its work.
+	r.exhausted = ctx.Err() == nil
 	switch {
-	case f.done < skip.Done && last == nil && ctx.Err() == nil:
+	case f.done < skip.Done && last == nil && r.exhausted:
 		return nil, r.another(fmt.Errorf("%d items were done, and the source has %d", skip.Done, f.done))
 	case f.cur != nil:
 		r.dispatch(ctx, f.cur, f.keys)
 	}
-	// A sequence that ends once ctx has ended may have ended for that.
-	r.exhausted = ctx.Err() == nil
 	return last, nil
 }
 
@@ -231,10 +237,14 @@ func (r *run) dispatch(ctx context.Context, c *chunk, keys uint64) {
 	r.places = append(r.places, p)
 	r.mu.Unlock()
 	r.flying = append(r.flying, c)
-	r.wg.Go(func() {
-		defer close(c.done)
+	r.crew.Go(func() {
 		c.work(ctx, r)
 		r.settle(ctx, c, p)
+	}, func(returned bool) {
+		if !returned {
+			r.stop(errEnded)
+		}
+		close(c.done)
 	})
 }
 
@@ -243,7 +253,8 @@ func (r *run) fail(c *chunk, key string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopped {
-		return // the item belongs to a chunk that will be done again
+		c.cut = true // it will be done again, as the item is not counted
+		return
 	}
 	c.failed++
 	r.errors++

@@ -124,6 +124,7 @@ func FromSeq(name string, total int64, items iter.Seq2[Item, error]) Source {
 	if items == nil {
 		return Source{}
 	}
+	name = strings.ToValidUTF8(name, "\ufffd") // as it is in a checkpoint
 	return Source{name: "seq:" + name, total: max(total, -1), open: func(context.Context, bool) iter.Seq2[Item, error] {
 		return windows(items)
 	}}

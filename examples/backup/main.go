@@ -1,10 +1,10 @@
 // Backup keeps portable snapshots of a Redis in a folder.
 //
 //	go run ./examples/backup                 # shows all of it on an embedded Redis
-//	backup -redis redis://localhost:6379 -dir /var/backups/cache dump
+//	backup -redis localhost:6379 -dir /var/backups/cache dump
 //	backup verify FILE
 //	backup -redis URL restore FILE           # what is there stays; -replace writes over it
-//	backup -redis URL compare FILE
+//	backup -redis URL compare FILE           # exits with 1 if something differs
 //	backup -dir DIR -last 4 -daily 7 prune
 //	backup -redis URL -dir DIR -every 6h -last 4 -daily 7 schedule
 package main
@@ -16,22 +16,19 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/larder-go/larder/examples/internal/demo"
 	"github.com/larder-go/larder/warmup/snapshot"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "backup:", err)
-		os.Exit(1)
-	}
+	os.Exit(demo.Main("backup", os.Stderr, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], os.Stdout)
+	}))
 }
 
 // settings are what the flags say.
@@ -45,32 +42,44 @@ type settings struct {
 	salvage  bool
 }
 
-var errUsage = errors.New("name one of dump, verify FILE, restore FILE, compare FILE, prune, schedule")
+var commands = []string{"dump", "verify FILE", "restore FILE", "compare FILE", "prune", "schedule"}
+
+// errDiffers makes the exit code of compare that of diff.
+var errDiffers = errors.New("the server differs from the snapshot")
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var s settings
 	flags := flag.NewFlagSet("backup", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.StringVar(&s.url, "redis", "redis://localhost:6379", "the server")
-	flags.StringVar(&s.dir, "dir", "backups", "the folder of the snapshots")
-	flags.StringVar(&s.dump.Match, "match", "", "dump the keys of this pattern alone")
-	flags.BoolVar(&s.dump.Compress, "compress", true, "pack the files")
-	flags.Float64Var(&s.dump.Rate, "rate", 0, "dump at most so many keys a second, 0 = as many as can be")
-	flags.IntVar(&s.keep.Last, "last", 0, "prune: keep the newest ones")
-	flags.IntVar(&s.keep.Daily, "daily", 0, "prune: keep the newest of so many days")
-	flags.IntVar(&s.keep.Weekly, "weekly", 0, "prune: keep the newest of so many weeks")
-	flags.DurationVar(&s.every, "every", 6*time.Hour, "schedule: from one dump to the next")
-	flags.DurationVar(&s.slack, "slack", 0, "compare: by how much expiries may differ")
+	flags.StringVar(&s.url, "redis", "localhost:6379", "the `address` of the server: "+demo.Forms)
+	flags.StringVar(&s.dir, "dir", "backups", "the `folder` of the snapshots")
+	flags.StringVar(&s.dump.Match, "match", "", "dump: only keys of this `pattern`")
+	flags.BoolVar(&s.dump.Compress, "compress", true, "dump: compress the file")
+	flags.Float64Var(&s.dump.Rate, "rate", 0, "dump: at most so many `keys` a second; 0: as many as can be")
+	flags.IntVar(&s.keep.Last, "last", 0, "prune, schedule: keep the newest `n`")
+	flags.IntVar(&s.keep.Daily, "daily", 0, "prune, schedule: keep the newest of each of `n` days")
+	flags.IntVar(&s.keep.Weekly, "weekly", 0, "prune, schedule: keep the newest of each of `n` weeks")
+	flags.DurationVar(&s.every, "every", 6*time.Hour, "schedule: the `time` from one dump to the next")
+	flags.DurationVar(&s.slack, "slack", 0, "compare: by how much `time` expiries may differ")
 	flags.BoolVar(&s.replace, "replace", false, "restore: write over keys that are there")
-	flags.BoolVar(&s.salvage, "salvage", false, "restore: what is whole of a damaged file")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+	flags.BoolVar(&s.salvage, "salvage", false, "restore: bring back what is whole of a damaged file")
+	if done, err := demo.Parse(flags, out, args, "["+strings.Join(commands, " | ")+"]",
+		"Keeps portable snapshots of a Redis in a folder. Without a command it shows all of that on an embedded Redis."); done {
 		return err
 	}
 	if flags.NArg() == 0 {
 		return demonstrate(ctx, out)
+	}
+	words := 0
+	for _, command := range commands {
+		if what := strings.Fields(command); what[0] == flags.Arg(0) {
+			words = len(what)
+		}
+	}
+	if words == 0 {
+		return demo.Usage(fmt.Errorf("%q is none of the commands: %s", flags.Arg(0), strings.Join(commands, ", ")))
+	}
+	if flags.NArg() != words {
+		return demo.Usage(fmt.Errorf("%s takes %s, and flags come before it", flags.Arg(0), []string{"no argument", "one file"}[words-1]))
 	}
 	return s.command(ctx, out, flags.Arg(0), flags.Arg(1))
 }
@@ -85,16 +94,16 @@ func (s settings) command(ctx context.Context, out io.Writer, command, file stri
 			_, _ = fmt.Fprintln(out, "removed", path)
 		}
 		return err
-	case "dump", "restore", "compare", "schedule":
-	default:
-		return errUsage
 	}
-	opts, err := redis.ParseURL(s.url)
+	if s.url == "" {
+		return demo.Usage(errors.New("-redis is empty"))
+	}
+	server, err := demo.Connect(ctx, s.url)
 	if err != nil {
-		return err
+		return fmt.Errorf("-redis: %w", err)
 	}
-	rdb := redis.NewClient(opts)
-	defer func() { _ = rdb.Close() }()
+	defer server.Close()
+	rdb := server.UniversalClient
 	switch command {
 	case "dump":
 		return dump(ctx, out, rdb, s.dir, s.dump)
@@ -103,7 +112,7 @@ func (s settings) command(ctx context.Context, out io.Writer, command, file stri
 	case "compare":
 		return compare(ctx, out, rdb, file, s.slack)
 	}
-	_, _ = fmt.Fprintf(out, "a snapshot into %s every %v, until you stop it\n", s.dir, s.every)
+	_, _ = fmt.Fprintf(out, "a snapshot into %s every %v, until it is interrupted\n", s.dir, s.every)
 	return snapshot.Schedule{
 		Every: s.every, Dir: s.dir, Keep: s.keep, Options: s.dump,
 		OnError: func(err error) { _, _ = fmt.Fprintln(out, "not this time:", err) },
@@ -121,7 +130,7 @@ func (s settings) restoreOptions() snapshot.RestoreOptions {
 func dump(ctx context.Context, out io.Writer, rdb redis.UniversalClient, dir string, opts snapshot.Options) error {
 	path, s, err := snapshot.DumpFile(ctx, rdb, dir, opts)
 	if path != "" {
-		_, _ = fmt.Fprintf(out, "%d keys, %d bytes in %v: %s\n", s.Keys, s.Bytes, s.Elapsed.Round(time.Millisecond), path)
+		_, _ = fmt.Fprintf(out, "%d keys, %d bytes, in %v: %s\n", s.Keys, s.Bytes, s.Elapsed.Round(time.Millisecond), path)
 	}
 	return err
 }
@@ -136,7 +145,7 @@ func verify(out io.Writer, file string) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "whole: %d keys of %s\n", s.Keys, s.At.UTC().Format(time.DateTime))
+	_, _ = fmt.Fprintf(out, "whole: %d keys, dumped at %s UTC\n", s.Keys, s.At.UTC().Format(time.DateTime))
 	return nil
 }
 
@@ -148,7 +157,7 @@ func restore(ctx context.Context, out io.Writer, rdb redis.UniversalClient, file
 	defer func() { _ = f.Close() }()
 	s, err := snapshot.Restore(ctx, rdb, f, opts)
 	if s.Keys+s.Skipped+s.Expired > 0 {
-		_, _ = fmt.Fprintf(out, "%d keys restored, %d left alone, %d expired since\n", s.Keys, s.Skipped, s.Expired)
+		_, _ = fmt.Fprintf(out, "%d keys restored, %d left alone, %d expired meanwhile\n", s.Keys, s.Skipped, s.Expired)
 	}
 	return err
 }
@@ -175,5 +184,5 @@ func compare(ctx context.Context, out io.Writer, rdb redis.UniversalClient, file
 			_, _ = fmt.Fprintf(out, "%s: %q\n", list.what, key)
 		}
 	}
-	return nil
+	return errDiffers
 }

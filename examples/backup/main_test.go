@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/larder-go/larder/examples/internal/demo"
 	"github.com/larder-go/larder/internal/redistest"
 )
 
@@ -46,7 +47,9 @@ func TestCommands(t *testing.T) {
 	assert.Contains(t, do("compare", files[0]), "holds what the snapshot holds")
 	require.NoError(t, rdb.Del(ctx, "a").Err())
 	require.NoError(t, rdb.Set(ctx, "b", "3", 0).Err())
-	assert.Equal(t, "missing: \"a\"\ndifferent: \"b\"\n", do("compare", files[0]))
+	var diff bytes.Buffer
+	require.ErrorIs(t, run(ctx, []string{"-redis", s.Addr(), "compare", files[0]}, &diff), errDiffers)
+	assert.Equal(t, "missing: \"a\"\ndifferent: \"b\"\n", diff.String())
 	assert.Contains(t, do("restore", files[0]), "1 keys restored, 1 left alone")
 	assert.Contains(t, do("-replace", "restore", files[0]), "2 keys restored")
 	assert.Equal(t, "2", rdb.Get(ctx, "b").Val())
@@ -69,8 +72,11 @@ func TestCommands(t *testing.T) {
 	require.NoError(t, <-done)
 	assert.NotContains(t, out.String(), "not this time")
 
-	for _, args := range [][]string{{"nothing"}, {"verify", "absent"}, {"-redis", "x://", "dump"}, {"-unknown"}, {"restore", "absent"}} {
+	for _, args := range [][]string{{"verify", "absent"}, {"-redis", "x://", "dump"}, {"restore", "absent"}} {
 		require.Error(t, run(ctx, args, &out))
+	}
+	for _, args := range [][]string{{"nothing"}, {"verify"}, {"verify", "a", "b"}, {"dump", "-match", "x"}, {"-unknown"}, {"-redis", "", "dump"}, {"verify FILE"}} {
+		require.ErrorIs(t, run(ctx, args, &out), demo.ErrUsage, args)
 	}
 	require.ErrorContains(t, run(ctx, []string{"-dir", dir, "-last", "-1", "prune"}, &out), "Retention.Last")
 }

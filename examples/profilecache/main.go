@@ -20,47 +20,39 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/larder-go/larder/lardertest"
+	"github.com/larder-go/larder/examples/internal/demo"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Getenv("REDIS_URL"))
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "profilecache:", err)
-		os.Exit(1)
-	}
+	os.Exit(demo.Main("profilecache", os.Stderr, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], os.Stdout, os.Getenv("REDIS_URL"))
+	}))
 }
 
 // run does what main does, on arguments and an output that a test can choose.
 func run(ctx context.Context, args []string, out io.Writer, url string) error {
 	flags := flag.NewFlagSet("profilecache", flag.ContinueOnError)
-	flags.SetOutput(out)
 	addr := flags.String("addr", "127.0.0.1:8080", "where to serve")
-	load := flags.Bool("load", false, "do not serve: show a crowd that asks for one cold user")
+	load := flags.Bool("load", false, "show a crowd that asks for one cold user, instead of serving")
 	callers := flags.Int("callers", 500, "how large the crowd is")
 	slow := flags.Duration("slow", 100*time.Millisecond, "how long the database takes")
 	namespace := flags.String("namespace", "profilecache", "prefix of all keys")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+	if done, err := demo.Parse(flags, out, args, "", "Serves users from a slow database through a cache. "+demo.RedisURL); done {
 		return err
 	}
-	rdb, closeClient, err := connect(url)
+	if *callers < 1 {
+		return demo.Usage(fmt.Errorf("-callers %d: at least one has to ask", *callers))
+	}
+	server, err := demo.Connect(ctx, url)
 	if err != nil {
-		return err
+		return fmt.Errorf("REDIS_URL: %w", err)
 	}
-	defer closeClient()
+	defer server.Close()
 	db := newDatabase(*slow)
-	s, err := newService(rdb, *namespace, db)
+	s, err := newService(server.UniversalClient, *namespace, db)
 	if err != nil {
 		return err
 	}
@@ -68,20 +60,6 @@ func run(ctx context.Context, args []string, out io.Writer, url string) error {
 		return crowd(ctx, out, s, *callers)
 	}
 	return serve(ctx, out, *addr, s)
-}
-
-func connect(url string) (rdb redis.UniversalClient, closeClient func(), err error) {
-	if url == "" {
-		client, stop := lardertest.Start()
-		return client, stop, nil
-	}
-	opts, err := redis.ParseURL(url)
-	if err != nil {
-		return nil, nil, fmt.Errorf("REDIS_URL: %w", err)
-	}
-	opts.ContextTimeoutEnabled = true // so that a Redis that hangs costs no goroutine a read
-	client := redis.NewClient(opts)
-	return client, func() { _ = client.Close() }, nil
 }
 
 // serve answers until the context ends.
@@ -92,7 +70,7 @@ func serve(ctx context.Context, out io.Writer, addr string, s *service) error {
 		return err
 	}
 	server := &http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second}
-	_, _ = fmt.Fprintf(out, "serving on http://%s/users/7\n", listener.Addr())
+	_, _ = fmt.Fprintf(out, "serving http://%s/users/7\n", listener.Addr())
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

@@ -2,17 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/larder-go/larder/calendar"
 	"github.com/larder-go/larder/checkin"
+	"github.com/larder-go/larder/codec"
+	"github.com/larder-go/larder/pipeline"
 )
 
 // The year that the chapter tells of: a language course with a leap day near its end.
@@ -91,22 +92,24 @@ func (t *tour) checkin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printf("A year of a course with %d learners, up to %v. On the leap day Ada fills in the day before:\n\n", learners, lessonsTo)
-	t.printf("  streak %d, milestones reached: %v; the day after: %d days, the longest %d\n\n",
-		facts.filled.Stats.Current, facts.filled.Reached, facts.ada.Current, facts.ada.Longest)
-	t.printf("%s\n", indent(facts.february.String()))
-	t.printf("%-36s %5d\n", "learners on the leap day", facts.onLeapDay)
-	t.printf("%-36s %5d\n", "on the last day (DAU)", facts.dau)
-	t.printf("%-36s %5d\n", "in the last 7 days (WAU)", facts.wau)
-	t.printf("%-36s %5d\n", "in the last 30 days (MAU)", facts.mau)
-	t.printf("%-36s %5d\n\n", "on every day of the last week", facts.allWeek)
-	t.printf("Of those who learned on %v:\n", facts.cohort)
+	t.say("A year of a course with %d learners, up to %v.", learners, lessonsTo)
+	t.printf("\n")
+	t.say("Ada missed 28 February, and makes it up on the leap day: that joins two streaks into one of %d days, and reaches the milestone of %d. The next day makes %d.",
+		facts.filled.Stats.Current, facts.filled.Reached[0], facts.ada.Current)
+	t.printf("\n%s", indent(facts.february.String()))
+	t.printf("\nActive learners:\n")
+	t.printf("  %4d  on the last day (DAU)\n", facts.dau)
+	t.printf("  %4d  in the last 7 days (WAU)\n", facts.wau)
+	t.printf("  %4d  in the last 30 days (MAU)\n", facts.mau)
+	t.printf("  %4d  on each of the last 7 days\n", facts.allWeek)
+	t.printf("  %4d  on the leap day\n", facts.onLeapDay)
+	t.printf("\nOf those who learned on %v, came back:\n", facts.cohort)
 	for _, r := range facts.retention {
-		t.printf("  %2d days later  %4d  %5.1f %%\n", r.After, r.Count, r.Rate*100)
+		t.printf("  %4d  %5.1f %%  on day %d\n", r.Count, r.Rate*100, r.After)
 	}
-	t.printf("\nWho learned in a week, and in the weeks after it:\n")
+	t.printf("\nOf those who learned in a week, came back in each week after it:\n")
 	for _, row := range facts.cohorts.Rows {
-		t.printf("  %v %5d ", row.Cohort, row.Size)
+		t.printf("  %v  %4d ", row.Cohort, row.Size)
 		for _, c := range row.Cells {
 			t.printf(" %3.0f%%", c.Rate*100)
 		}
@@ -191,7 +194,7 @@ func (t *tour) learn(ctx context.Context, all [][]bool) (facts checkinFacts, err
 // string a learner and year, and a bit a learner in a string a day.
 func (t *tour) restoreLessons(ctx context.Context, all [][]bool) error {
 	byDay := map[calendar.Day][]byte{}
-	var pairs []any // one MSET: the embedded Redis looks through all keys at each command
+	backup := map[string][]byte{}
 	for i, row := range all {
 		years := map[int][]byte{}
 		for d, there := range row {
@@ -210,38 +213,27 @@ func (t *tour) restoreLessons(ctx context.Context, all [][]bool) error {
 			byDay[day][i/8] |= 0x80 >> (i % 8)
 		}
 		for year, bits := range years {
-			pairs = append(pairs, t.ns+":checkin:{"+learner(i)+"}:"+strconv.Itoa(year), bits)
+			backup[t.ns+":checkin:{"+learner(i)+"}:"+strconv.Itoa(year)] = bits
 		}
 	}
 	for day, bits := range byDay {
-		pairs = append(pairs, t.ns+":activity:{0}:"+day.String(), bits, t.ns+":activity:{"+day.String()+"}:segments", "\x80")
+		backup[t.ns+":activity:{0}:"+day.String()] = bits
+		backup[t.ns+":activity:{"+day.String()+"}:segments"] = []byte{0x80}
 	}
-	return t.rdb.MSet(ctx, pairs...).Err()
+	b, err := pipeline.New(t.rdb, pipeline.Options{Codec: codec.String})
+	if err != nil {
+		return err
+	}
+	_, err = pipeline.Set(ctx, b, maps.All(backup), pipeline.SetOptions{})
+	return err
 }
 
 // drawCheckins writes both pictures.
 func (t *tour) drawCheckins(facts checkinFacts) error {
-	if t.dir == "" {
-		return nil
+	if t.dir != "" {
+		t.printf("\n")
 	}
-	for name, draw := range map[string]func(io.Writer) error{
-		"checkin-year.svg":    facts.year.SVG,
-		"checkin-cohorts.svg": facts.cohorts.SVG,
-	} {
-		f, err := os.Create(filepath.Join(t.dir, name))
-		if err != nil {
-			return err
-		}
-		if err := draw(f); err != nil {
-			_ = f.Close()
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
-	t.printf("\nPictures: checkin-year.svg, checkin-cohorts.svg\n")
-	return nil
+	return errors.Join(t.draw("checkin-year.svg", facts.year.SVG), t.draw("checkin-cohorts.svg", facts.cohorts.SVG))
 }
 
 // indent moves lines to the right.

@@ -102,7 +102,7 @@ func TestCheckinChapter(t *testing.T) {
 	require.NoError(t, tour.checkin(t.Context()))
 	assert.Contains(t, out.String(), "February 2028")
 	assert.Contains(t, out.String(), "29 of 29 days, longest streak 29")
-	assert.Contains(t, out.String(), "milestones reached: [100]")
+	assert.Contains(t, out.String(), "one of 100 days, and reaches the milestone of 100. The next day makes 101.")
 	for _, name := range []string{"checkin-year.svg", "checkin-cohorts.svg"} {
 		picture, err := os.ReadFile(filepath.Join(tour.dir, name))
 		require.NoError(t, err)

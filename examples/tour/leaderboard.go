@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/larder-go/larder/calendar"
+	"github.com/larder-go/larder/examples/internal/demo"
 	"github.com/larder-go/larder/leaderboard"
 )
 
@@ -181,31 +182,33 @@ func (t *tour) leaderboard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printf("%d games of %d weeks, from season.csv; %d of them were a player's best of the week.\n\n", f.games, len(f.weeks), f.best)
-	t.printf("  winners of the weeks, each a board of its own that stays:\n")
+	t.say("A season of %d weeks: %d games, read from season.csv. %d of them improved on the player's best of the week.", len(f.weeks), f.games, f.best)
+	t.printf("\nThe winners. Each week has a board of its own, and past boards stay:\n")
 	for i, start := range f.weeks {
-		t.printf("    %s  %-10s %5.0f\n", calendar.Weekly.Label(start, time.UTC), f.winners[i].Member, f.winners[i].Score)
+		t.printf("  %s  %-10s %6.0f\n", calendar.Weekly.Label(start, time.UTC), f.winners[i].Member, f.winners[i].Score)
 	}
-	t.rows("the last week; who reached a score first is ahead", f.top)
-	t.rows(fmt.Sprintf("around the middle of %d players (better than %.1f %% of the others)", f.total, f.percentile), f.middle)
-	t.rows("page 2, with equal scores sharing their rank (Competition)", f.page)
-	t.printf("\n  one more game in the middle: rank %d -> %d, %.0f -> %.0f, known from the submit itself\n",
+	t.rows("The last week. Of equal scores, the one reached first is ahead:", f.top)
+	t.rows(fmt.Sprintf("Around a player in the middle of %d, who is ahead of %.1f %% of the others:", f.total, f.percentile), f.middle)
+	t.rows("Page 2 of the same week, where equal scores share a rank:", f.page)
+	t.printf("\n")
+	t.say("One more game takes that player from rank %d to rank %d, and from %.0f to %.0f points; one round trip stores the score and tells all four.",
 		f.climb.PreviousRank, f.climb.Rank, f.climb.PreviousScore, f.climb.Score)
-	t.printf("  a newcomer's first game reaches three boards in one pipeline: ranks %d of the week, %d and %d of the season\n",
+	t.say("A newcomer's first game goes to three boards in one call: rank %d of the week, rank %d of the season's best scores, and rank %d of the same board in four shards.",
 		f.all[0].Rank, f.all[1].Rank, f.all[2].Rank)
-	t.rows(fmt.Sprintf("the season: the sum of each week's best, merged from %d boards (%d players)", len(f.weeks), f.merged), f.grandTop)
-	t.rows("the best of the season, on a board of four shards", f.shardTop)
-	same := "differs from"
+	t.rows(fmt.Sprintf("The season before that: each player's weekly bests added up, %d boards merged, %d players:", len(f.weeks), f.merged), f.grandTop)
+	t.rows("The season's best scores, on a board of four shards:", f.shardTop)
 	if slices.Equal(f.ofOne, f.ofShards) {
-		same = "is the same as"
+		t.printf("Page 5 of it is the same as page 5 of a board in one piece.\n")
+	} else {
+		t.printf("%s\n", t.paint.In(demo.Bad, "Page 5 of it differs from page 5 of a board in one piece."))
 	}
-	t.printf("    page 5 of it %s page 5 of a board in one piece\n", same)
 	return nil
 }
 
 func (t *tour) rows(title string, entries []leaderboard.Entry) {
-	t.printf("\n  %s:\n", title)
+	t.printf("\n")
+	t.say("%s", title)
 	for _, e := range entries {
-		t.printf("    %3d. %-10s %6.0f\n", e.Rank, e.Member, e.Score)
+		t.printf("  %3d. %-10s %6.0f\n", e.Rank, e.Member, e.Score)
 	}
 }

@@ -1,10 +1,12 @@
 // The tour shows every pattern of Larder at work, on data that it makes up itself from a seed.
 //
-//	go run ./examples/tour                      # on an embedded miniredis: nothing to install
-//	REDIS_URL=redis://localhost:6379 go run ./examples/tour
-//	go run ./examples/tour -only visitors -out pictures
+//	go run ./examples/tour                                        # on an embedded Redis: nothing to install
+//	go run ./examples/tour -only visitors,checkin -out pictures   # two chapters, and their charts as SVG files
+//	REDIS_URL=redis://localhost:6379 go run ./examples/tour       # on a server of yours
+//	REDIS_URL=10.0.0.1:6379,10.0.0.2:6379 go run ./examples/tour  # on a cluster
 //
-// On a real server all keys carry the prefix given by -namespace and are deleted at the end.
+// On a server of yours all keys begin with "larder-tour:", or what -namespace says, and are deleted at the end. The tour does not
+// begin where such keys are already. NO_COLOR switches the colours off.
 package main
 
 import (
@@ -14,41 +16,38 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/larder-go/larder/lardertest"
+	"github.com/larder-go/larder/examples/internal/demo"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Getenv("REDIS_URL"))
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "tour:", err)
-		os.Exit(1)
-	}
+	os.Exit(demo.Main("tour", os.Stderr, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], os.Stdout, os.Getenv("REDIS_URL"))
+	}))
 }
+
+// plain are the namespaces that mean nothing else in a pattern of SCAN or in a key.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
 
 // run does what main does, on arguments and outputs that a test can choose.
 func run(ctx context.Context, args []string, out io.Writer, url string) error {
 	flags := flag.NewFlagSet("tour", flag.ContinueOnError)
-	flags.SetOutput(out)
-	only := flags.String("only", "", "show these chapters alone, separated by commas: "+strings.Join(names(), ", "))
-	dir := flags.String("out", "", "write the pictures into this folder, which is created")
-	namespace := flags.String("namespace", "larder-tour", "prefix of all keys")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+	only := flags.String("only", "", "show these `chapters` alone, separated by commas: "+strings.Join(names(), ", "))
+	dir := flags.String("out", "", "write the charts as SVG files into this `folder`, which is made if it is not there")
+	namespace := flags.String("namespace", "larder-tour", "`prefix` of all keys")
+	if done, err := demo.Parse(flags, out, args, "", "Shows every pattern of Larder at work. "+demo.RedisURL+"\nNO_COLOR switches the colours off."); done {
 		return err
 	}
 	wanted, err := choose(*only)
 	if err != nil {
-		return err
+		return demo.Usage(err)
+	}
+	if !plain.MatchString(*namespace) {
+		return demo.Usage(fmt.Errorf("-namespace %q: letters, digits and the characters _.:- only", *namespace))
 	}
 	if *dir != "" {
 		if err := os.MkdirAll(*dir, 0o755); err != nil {
@@ -56,45 +55,47 @@ func run(ctx context.Context, args []string, out io.Writer, url string) error {
 		}
 	}
 
-	rdb, closeClient, err := connect(ctx, url)
+	server, err := demo.Connect(ctx, url)
 	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	defer server.Close()
+	t := &tour{rdb: server.UniversalClient, out: out, dir: *dir, ns: *namespace, paint: demo.Colours(out), width: 80}
+	if columns := demo.Width(out); columns > 20 {
+		t.width = min(t.width, columns)
+	}
+	if err := t.alone(ctx); err != nil {
 		return err
 	}
-	defer closeClient()
-	t := &tour{rdb: rdb, out: out, dir: *dir, ns: *namespace}
-	if url == "" {
-		t.printf("On an embedded miniredis. Set REDIS_URL to see the same on a server of yours.\n")
+	hint := ""
+	if server.Embedded {
+		hint = " Set REDIS_URL to run it on a server of yours."
 	}
+	t.say("A tour of Larder, on %s.%s", server.Name, hint)
+	begun := time.Now()
 	for _, chapter := range wanted {
-		t.printf("\n%s\n%s\n\n", chapter.title, strings.Repeat("=", len(chapter.title)))
-		// An embedded Redis looks at all of its keys with every command, and a real one is left as it was.
-		err := errors.Join(chapter.show(t, ctx), t.clean(context.WithoutCancel(ctx)))
-		if err != nil {
+		if err := t.visit(ctx, chapter); err != nil {
 			return fmt.Errorf("%s: %w", chapter.name, err)
 		}
 	}
+	t.printf("\n")
+	t.say("The tour took %v on %s. All of its keys are deleted.", time.Since(begun).Round(time.Millisecond), server.Name)
 	return nil
 }
 
-// connect opens the server that the URL names, or an embedded one without a URL.
-func connect(ctx context.Context, url string) (rdb redis.UniversalClient, closeClient func(), err error) {
-	if url == "" {
-		client, stop := lardertest.Start()
-		return client, stop, nil
+// visit shows a chapter, and deletes its keys, also when the chapter is interrupted: an embedded Redis looks at all of its keys
+// with every command, and a real one is left as it was.
+func (t *tour) visit(ctx context.Context, c chapter) error {
+	begun := time.Now()
+	t.printf("\n%s\n\n", t.paint.In(demo.Title, c.title+"\n"+strings.Repeat("=", len(c.title))))
+	if err := errors.Join(c.show(t, ctx), t.clean(context.WithoutCancel(ctx))); err != nil {
+		return err
 	}
-	opts, err := redis.ParseURL(url)
-	if err != nil {
-		return nil, nil, fmt.Errorf("REDIS_URL: %w", err)
-	}
-	client := redis.NewClient(opts)
-	if err := client.Ping(ctx).Err(); err != nil {
-		_ = client.Close()
-		return nil, nil, fmt.Errorf("REDIS_URL: %w", err)
-	}
-	return client, func() { _ = client.Close() }, nil
+	t.printf("\n%s\n", t.paint.In(demo.Dim, fmt.Sprintf("(package %s, %v)", c.pkg, time.Since(begun).Round(time.Millisecond))))
+	return nil
 }
 
-// choose returns the chapters whose names are given, in the order of the tour; all of them for "".
+// choose returns the chapters whose names are given, in the order in which they are named; all of them for "".
 func choose(only string) ([]chapter, error) {
 	if only == "" {
 		return chapters, nil

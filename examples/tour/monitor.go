@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/larder-go/larder/examples/internal/demo"
 	"github.com/larder-go/larder/lardertest"
 	"github.com/larder-go/larder/monitor"
 )
@@ -26,6 +27,8 @@ func (t *tour) monitor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.say("A server falls ill and recovers. (It is an embedded one, which says in INFO what the story needs.)")
+	t.printf("\n")
 	for _, day := range []struct {
 		what string
 		info map[string]map[string]string
@@ -43,9 +46,15 @@ func (t *tour) monitor(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.printf("%-30s %d alerts\n", day.what+":", len(alerts))
+		if len(alerts) == 0 {
+			t.printf("  %-30s %s\n", day.what, t.paint.In(demo.Good, "no alerts"))
+		}
 		for _, a := range alerts {
-			t.printf("    %s %s: %s\n", strings.ToUpper(string(a.Severity)), a.Rule, a.Message)
+			style := demo.Warn
+			if a.Severity == monitor.Critical {
+				style = demo.Bad
+			}
+			t.printf("  %-30s %s\n    %s\n", day.what, t.paint.In(style, strings.ToUpper(string(a.Severity))+" "+a.Rule), a.Message)
 		}
 	}
 	if err := t.readiness(ctx, patient, m); err != nil {
@@ -68,14 +77,14 @@ func (t *tour) readiness(ctx context.Context, patient *redis.Client, m *monitor.
 		}
 		return rec.Code, ""
 	}
-	code, _ := ask()
-	t.printf("\nReady: %d.", code)
+	well, _ := ask()
 	err = lardertest.SetFaults(patient, lardertest.Fault{Commands: []string{"SET"}, Error: "OOM command not allowed when used memory > 'maxmemory'."}) //nolint:contextcheck // it is in process
 	if err != nil {
 		return err
 	}
 	code, reason := ask()
-	t.printf(" Out of memory PING still answers %s; ready: %d, because of %s.\n", patient.Ping(ctx).Val(), code, reason)
+	t.printf("\n")
+	t.say("Its readiness check answers %d. When it is out of memory, PING still says %s, and the check %d: %s.", well, patient.Ping(ctx).Val(), code, reason)
 	return lardertest.SetFaults(patient) //nolint:contextcheck // it is in process
 }
 
@@ -94,7 +103,13 @@ func (t *tour) diagnosis(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printf("\nOf %d keys %d is big: %s, a %s that never expires: %t.\n",
-		report.Scanned, len(report.Keys), report.Keys[0].Name, report.Keys[0].Type, len(report.WithoutTTL()) == 1)
+	t.printf("\nOf %d keys in the server of the tour, these take more than 100 kB:\n", report.Scanned)
+	for _, k := range report.Keys {
+		note := ""
+		if k.TTL == -1 {
+			note = ", without an expiry"
+		}
+		t.printf("  %s: a %s of %d bytes%s\n", k.Name, k.Type, k.Bytes, note)
+	}
 	return nil
 }

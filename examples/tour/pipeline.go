@@ -72,6 +72,9 @@ func sales() []sale {
 	return all
 }
 
+// stocked is how many pieces of the ordered article there are before the order.
+const stocked = 50
+
 // pipelineFacts are the figures of the chapter.
 type pipelineFacts struct {
 	size           int
@@ -94,14 +97,14 @@ type pipelineFacts struct {
 // pipeline shows batches: a catalogue in and out, counters, money that moves, and what a report says when a
 // connection breaks.
 func (t *tour) pipeline(ctx context.Context) error {
-	begun := time.Now()
 	facts, err := t.batches(ctx)
 	if err != nil {
 		return err
 	}
-	t.printf("A catalogue of %d articles, stored in chunks of 500 with an hour to live (%d acknowledged),\n", facts.size, facts.stored)
-	t.printf("and %d read back in constant memory. It is worth %d.%02d in stock; the dearest is\n", facts.read, facts.worth/100, facts.worth%100)
-	t.printf("%s at %d.%02d.\n", facts.dearest.Name, facts.dearest.Cents/100, facts.dearest.Cents%100)
+	t.say("A catalogue of %d articles is stored in chunks of 500, each article with about an hour to live, and read back in constant memory: "+
+		"%d acknowledged, %d read. It is worth %d.%02d in stock; the dearest article is %s, at %d.%02d.",
+		facts.size, facts.stored, facts.read, facts.worth/100, facts.worth%100, facts.dearest.Name, facts.dearest.Cents/100, facts.dearest.Cents%100)
+	t.printf("\n")
 	for _, kind := range slices.Sorted(maps.Keys(facts.perKind)) {
 		t.printf("  %-10s %5d  %s\n", kind, facts.perKind[kind], strings.Repeat("#", facts.perKind[kind]*250/facts.size))
 	}
@@ -112,25 +115,26 @@ func (t *tour) pipeline(ctx context.Context) error {
 			best = article
 		}
 	}
-	t.printf("\nA day of %d sales, added to %d counters, each exactly once: article %d sold best, %d pieces.\n", len(sales()), len(facts.sold), best, facts.sold[best])
-	t.printf("An order that was sent three times with the same token counts once: %d sold, %d in stock.\n", facts.order["sold"], facts.order["stock"])
+	t.printf("\n")
+	t.say("A day of %d sales is added to %d counters, each exactly once. Article %d sold best: %d pieces.", len(sales()), len(facts.sold), best, facts.sold[best])
+	t.say("An order of 3 pieces is sent three times with the same token, and counts once: %d sold, and %d of %d left.",
+		facts.order["sold"], facts.order["stock"], stocked)
 
-	t.printf("\nMoney between three accounts, eight payers at once, each transfer a transaction:\n")
+	t.printf("\nEight payers move money between three accounts, each time in a transaction:\n")
 	total := int64(0)
 	for _, name := range slices.Sorted(maps.Keys(facts.accounts)) {
 		t.printf("  %-6s %6d\n", name, facts.accounts[name])
 		total += facts.accounts[name]
 	}
-	t.printf("  %-6s %6d, as at the beginning; %d transfers were not covered, and moved nothing\n", "sum", total, facts.refused)
+	t.printf("  %-6s %6d, as at the beginning; %d uncovered transfers moved nothing\n", "sum", total, facts.refused)
 
-	t.printf("\nA connection that breaks after 40 of 100 replies:\n")
-	t.printf("  Increment: %d applied, %d unknown, 0 said to have failed; counters that were added to twice: %d\n", facts.applied, facts.unknown, facts.twice)
-	t.printf("  Set:       %d applied with %d tries, as storing a value twice does no harm\n", facts.storedInTheEnd, facts.attempts)
-	t.printf("\nA batch with bad items: %d applied, %d failed, %d not sent\n", facts.mixed.Applied, facts.mixed.Failed, facts.mixed.NotSent)
+	t.printf("\nA connection breaks after 40 of 100 replies:\n")
+	t.printf("  Increment  %d applied, %d unknown: sent once; %d counters were added to twice\n", facts.applied, facts.unknown, facts.twice)
+	t.printf("  Set       %d applied: storing twice does no harm, so that it took %d tries\n", facts.storedInTheEnd, facts.attempts)
+	t.printf("\nA batch has two bad items: %d applied, %d failed, %d not sent.\n", facts.mixed.Applied, facts.mixed.Failed, facts.mixed.NotSent)
 	for _, f := range facts.mixed.Failures {
-		t.printf("  item %d, %q: %s: %v\n", f.Index, strings.TrimPrefix(f.Key, t.ns+":"), f.Outcome, f.Err)
+		t.printf("  item %d, %q, %v:\n    %v\n", f.Index, strings.TrimPrefix(f.Key, t.ns+":"), f.Outcome, f.Err)
 	}
-	t.printf("\nAll this took %v.\n", time.Since(begun).Round(time.Millisecond))
 	return nil
 }
 
@@ -203,13 +207,17 @@ func (t *tour) showCounters(ctx context.Context, b *pipeline.Batcher, facts *pip
 	for key, n := range values {
 		facts.sold[numbers[key]] = n
 	}
-	order := map[string]int64{t.ns + ":{shop}:sold": 3, t.ns + ":{shop}:stock": -3}
+	sold, stock := t.ns+":{shop}:sold", t.ns+":{shop}:stock"
+	if _, err := b.IncrementOnce(ctx, "delivery 815", map[string]int64{stock: stocked}, pipeline.CounterOptions{}); err != nil {
+		return err
+	}
+	order := map[string]int64{sold: 3, stock: -3}
 	for range 3 {
 		values, err := b.IncrementOnce(ctx, "order 4711", order, pipeline.CounterOptions{})
 		if err != nil {
 			return err
 		}
-		facts.order = map[string]int64{"sold": values[t.ns+":{shop}:sold"], "stock": values[t.ns+":{shop}:stock"]}
+		facts.order = map[string]int64{"sold": values[sold], "stock": values[stock]}
 	}
 	_, err = b.Delete(ctx, slices.Collect(maps.Keys(pieces))...)
 	return err

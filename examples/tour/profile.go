@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/larder-go/larder/examples/internal/demo"
 	"github.com/larder-go/larder/profile"
 )
 
@@ -95,20 +96,25 @@ func (t *tour) profile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printf("Authors live in a database; each is cached as a hash that redis-cli can read:\n\n")
+	t.say("%d authors live in a database. Each that is asked for is cached as a hash, which redis-cli can read:", authorCount)
 	fields, err := t.rdb.HGetAll(ctx, t.ns+":profile:{7}").Result()
 	if err != nil {
 		return err
 	}
 	for _, name := range []string{"name", "city", "books"} {
-		t.printf("    HGET %s:profile:{7} %-6s %s\n", t.ns, name, fields[name])
+		t.printf("  HGET %s:profile:{7} %-6s %s\n", t.ns, name, fields[name])
 	}
-	t.printf("\n%d reads of a day, popular authors more often, made %d queries.\n", f.reads, f.queries)
-	t.printf("A crowd of 200 that asks for one cold author at once makes %d.\n", f.herd)
-	t.printf("A page of 50 ids, 10 of which nobody has, finds %d with %d.\n", f.page, f.pageQueries)
-	t.printf("One more book, counted in the hash alone: %d.\n", f.books)
-	t.printf("A slow load read the old name; the author was renamed and invalidated before it came back.\n")
-	t.printf("It was thrown away (%v), and the next reader sees %q.\n", f.overtaken, f.renamed)
+	t.printf("\nQueries of the database:\n")
+	t.printf("  %4d  for %d reads, popular authors more often than others\n", f.queries, f.reads)
+	t.printf("  %4d  for a crowd of 200 that asks for the same cold author at once\n", f.herd)
+	t.printf("  %4d  for a page of 50 cold ids, of which %d exist\n\n", f.pageQueries, f.page)
+	t.say("One more book is counted in the cached hash alone: author 7 has %d now.", f.books)
+	t.printf("\n")
+	fate := t.paint.In(demo.Bad, "stored all the same")
+	if f.overtaken {
+		fate = "thrown away"
+	}
+	t.say("A slow load reads an author's old name; the author is renamed and invalidated before the load comes back. Its result is %s, and the next reader sees %q.", fate, f.renamed)
 	return nil
 }
 

@@ -35,16 +35,16 @@ func (t *tour) snapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printf("A snapshot of %d keys takes %d bytes, packed from %d.\n", dumped.Keys, file.Len(), dumped.Bytes)
+	t.say("A snapshot of %d keys takes %d bytes, compressed from %d.", dumped.Keys, file.Len(), dumped.Bytes)
 
 	damaged := bytes.Clone(file.Bytes())
 	damaged[len(damaged)/3] ^= 1
 	if _, err := snapshot.Restore(ctx, t.rdb, bytes.NewReader(damaged), snapshot.RestoreOptions{}); err == nil {
 		return errors.New("a damaged snapshot was restored")
 	}
-	t.printf("With one bit flipped it is refused, before anything is written.\n")
+	t.say("With one bit flipped it is refused, before anything is written.")
+	t.printf("\n")
 
-	// A careless hand deletes a third, and changes one.
 	for i := range sessions / 3 {
 		if err := t.rdb.Del(ctx, fmt.Sprintf("%ssession:%d", prefix, 3*i)).Err(); err != nil {
 			return err
@@ -59,13 +59,14 @@ func (t *tour) snapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printf("Against the server: %d keys missing, %d different, %d extra.\n", len(diff.Missing), len(diff.Different), len(diff.Extra))
+	t.say("A careless hand deletes a third of the sessions and changes a score. Compared with the snapshot, the server has %d keys missing, %d different and %d extra.",
+		len(diff.Missing), len(diff.Different), len(diff.Extra))
 
 	restored, err := snapshot.Restore(ctx, t.rdb, bytes.NewReader(file.Bytes()), snapshot.RestoreOptions{})
 	if err != nil {
 		return err
 	}
-	t.printf("Restored what was not there: %d keys, %d left alone.\n", restored.Keys, restored.Skipped)
+	t.say("Restore brings back what is missing: %d keys, %d left alone.", restored.Keys, restored.Skipped)
 	if _, err := snapshot.Restore(ctx, t.rdb, bytes.NewReader(file.Bytes()), snapshot.RestoreOptions{Mode: snapshot.Replace}); err != nil {
 		return err
 	}
@@ -73,6 +74,9 @@ func (t *tour) snapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printf("Restored with Replace, nothing differs: %t.\n", diff.Empty())
+	if !diff.Empty() {
+		return fmt.Errorf("after a restore with Replace: %d keys missing, %d different, %d extra", len(diff.Missing), len(diff.Different), len(diff.Extra))
+	}
+	t.say("With Replace it writes over the changed one as well, and nothing differs any more.")
 	return nil
 }

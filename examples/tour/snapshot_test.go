@@ -11,7 +11,7 @@ func TestSnapshotFacts(t *testing.T) {
 	tour, out := newTour(t)
 	require.NoError(t, tour.snapshot(t.Context()))
 	for _, want := range []string{
-		"A snapshot of 151 keys", "it is refused", "50 keys missing, 1 different, 0 extra", "50 keys, 101 left alone", "nothing differs: true",
+		"A snapshot of 151 keys", "it is refused", "50 keys missing, 1 different and 0 extra", "50 keys, 101 left alone", "nothing differs",
 	} {
 		assert.Contains(t, out.String(), want)
 	}

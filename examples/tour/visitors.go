@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -93,20 +92,20 @@ func (t *tour) visitors(ctx context.Context) error {
 		return err
 	}
 
-	t.printf("November 2026 in a shop: %d visits of two pages, each counted by hour, day and month.\n\n", len(all))
-	t.printf("%-34s %6d\n", "different visitors, front page", facts.front)
-	t.printf("%-34s %6d   adding them up counts who came back again\n", "  its 30 days added up", facts.summed)
-	t.printf("%-34s %6d\n", "  in the last seven days", facts.lastWeek)
-	t.printf("%-34s %6d\n", "different visitors, prices", facts.prices)
-	t.printf("%-34s %6d   merged here, so the pages may be of any slots\n", "on either page", facts.either)
+	t.say("November 2026 in a shop: %d visits to two pages, each counted by hour, day and month.", len(all))
+	t.printf("\nDifferent visitors:\n")
+	t.printf("  %5d  of the front page (its 30 days added up: %d)\n", facts.front, facts.summed)
+	t.printf("  %5d  of the front page, in the last seven days\n", facts.lastWeek)
+	t.printf("  %5d  of the prices\n", facts.prices)
+	t.printf("  %5d  of either page, from sketches that may lie on different nodes\n", facts.either)
 	reliable := "reliable"
 	if !facts.both.Reliable {
-		reliable = "not to be relied on"
+		reliable = "not reliable"
 	}
-	t.printf("%-34s %6d   give or take %d: %s\n\n", "on both", facts.both.Count, facts.both.Error, reliable)
+	t.printf("  %5d  of both pages, give or take %d: %s\n", facts.both.Count, facts.both.Error, reliable)
 
-	t.printf("Front page, each day:\n%s\n", bars(facts.days))
-	t.printf("The busiest day, %s, hour by hour:\n%s", facts.busiest.Format("Monday 2 January"), bars(facts.hours))
+	t.printf("\nThe front page, day by day:\n%s", bars(facts.days))
+	t.printf("\nIts busiest day, %s, hour by hour:\n%s", facts.busiest.Format("Monday 2 January"), bars(facts.hours))
 	return t.drawVisitors(facts)
 }
 
@@ -182,25 +181,10 @@ func bars(points []visitors.Point) string {
 
 // drawVisitors writes both series as pictures.
 func (t *tour) drawVisitors(facts visitorFacts) error {
-	if t.dir == "" {
-		return nil
+	if t.dir != "" {
+		t.printf("\n")
 	}
-	for name, chart := range map[string]visitors.Chart{
-		"visitors-days.svg":  {Title: "Visitors of the front page, November 2026", Points: facts.days},
-		"visitors-hours.svg": {Title: "Visitors of the front page on " + facts.busiest.Format("Monday 2 January 2006"), Points: facts.hours},
-	} {
-		f, err := os.Create(filepath.Join(t.dir, name))
-		if err != nil {
-			return err
-		}
-		if err := chart.SVG(f); err != nil {
-			_ = f.Close()
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
-	t.printf("\nPictures: visitors-days.svg, visitors-hours.svg\n")
-	return nil
+	days := visitors.Chart{Title: "Visitors of the front page, November 2026", Points: facts.days}
+	hours := visitors.Chart{Title: "Visitors of the front page on " + facts.busiest.Format("Monday 2 January 2006"), Points: facts.hours}
+	return errors.Join(t.draw("visitors-days.svg", days.SVG), t.draw("visitors-hours.svg", hours.SVG))
 }

@@ -80,12 +80,12 @@ func (t *tour) warmup(ctx context.Context) error {
 		return fmt.Sprint("a page about product ", id), nil
 	}
 
-	t.printf("A shop of %d products warms its cache for the morning.\n", shopProducts)
+	t.say("A shop of %d products warms its cache before the morning.", shopProducts)
 	report, err := w.Run(ctx, warmup.FromFunc(t.shopKeys(), load))
 	if !errors.Is(err, errShopGone) {
 		return fmt.Errorf("the outage was not noticed: %w", err)
 	}
-	t.printf("The database goes away, and the run stops after %d loads, with %d products stored.\n", loads, report.Stored)
+	t.say("The database goes away, and the run stops after %d loads, with %d products stored.", loads, report.Stored)
 
 	before := loads
 	outage = false
@@ -93,7 +93,7 @@ func (t *tour) warmup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.printf("When it is back, the next run goes on at product %d, and loads %d: %d stored in all, and %d that cannot be read.\n",
+	t.say("When it is back, the next run goes on at product %d and loads %d: %d are stored in all, and %d cannot be read.",
 		report.Resumed, loads-before, report.Stored, report.Failed)
 
 	if err := t.morning(ctx); err != nil {
@@ -134,7 +134,9 @@ func (t *tour) morning(ctx context.Context) error {
 			}
 		}
 	}
-	t.printf("The morning's %d visits ask the database %d times; with a cold cache it would be %d.\n", shopVisits, asked["warm"], asked["cold"])
+	t.printf("\n")
+	t.say("The morning's %d visits ask the database %d times; with a cold cache they would ask it %d times.", shopVisits, asked["warm"], asked["cold"])
+	t.printf("\n")
 	return nil
 }
 
@@ -156,6 +158,6 @@ func (t *tour) move(ctx context.Context, opts warmup.Options) error {
 		}
 		opts.DryRun = false
 	}
-	t.printf("A new server gets the whole cache, with the time that each key has left: %d products, as the dry run said (%d).\n", done.Stored, plan.Stored)
+	t.say("A new server gets the whole cache, and each key the time that it has left: %d products, as a dry run said (%d).", done.Stored, plan.Stored)
 	return nil
 }

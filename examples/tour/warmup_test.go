@@ -32,7 +32,7 @@ func TestWarmupFacts(t *testing.T) {
 		}
 	}
 	assert.Contains(t, out.String(), fmt.Sprintf("stops after %d loads, with %d products stored", loads, stored))
-	assert.Contains(t, out.String(), fmt.Sprintf("goes on at product %d, and loads %d: %d stored in all, and %d that cannot be read",
+	assert.Contains(t, out.String(), fmt.Sprintf("goes on at product %d and loads %d: %d are stored in all, and %d cannot be read",
 		noted, shopProducts-noted, shopProducts-len(broken), len(broken)))
 
 	seen := map[int]bool{}
@@ -43,9 +43,9 @@ func TestWarmupFacts(t *testing.T) {
 		}
 		seen[id] = true
 	}
-	assert.Contains(t, out.String(), fmt.Sprintf("visits ask the database %d times; with a cold cache it would be %d", warm, len(seen)))
+	assert.Contains(t, out.String(), fmt.Sprintf("visits ask the database %d times; with a cold cache they would ask it %d times", warm, len(seen)))
 	assert.Less(t, 10*warm, len(seen))
 
 	moved := shopProducts - len(broken) + warm // those that the visits loaded are there, too
-	assert.Contains(t, out.String(), fmt.Sprintf("%d products, as the dry run said (%d)", moved, moved))
+	assert.Contains(t, out.String(), fmt.Sprintf("%d products, as a dry run said (%d)", moved, moved))
 }

@@ -15,26 +15,21 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/larder-go/larder/codec"
-	"github.com/larder-go/larder/lardertest"
+	"github.com/larder-go/larder/examples/internal/demo"
 	"github.com/larder-go/larder/warmup"
 	"github.com/larder-go/larder/warmup/bar"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := program{out: os.Stdout, url: os.Getenv("REDIS_URL")}.run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "warmcache:", err)
-		os.Exit(1)
-	}
+	os.Exit(demo.Main("warmcache", os.Stderr, func(ctx context.Context) error {
+		return program{out: os.Stdout, url: os.Getenv("REDIS_URL")}.run(ctx, os.Args[1:])
+	}))
 }
 
 // program is what a run needs from outside.
@@ -47,17 +42,13 @@ type program struct {
 // run does what main does.
 func (p program) run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("warmcache", flag.ContinueOnError)
-	flags.SetOutput(p.out)
 	path := flags.String("db", "", "the SQLite file, which is made if it is not there (default: a temporary one)")
 	products := flags.Int("products", 100_000, "how many products a new database gets")
 	checkpoint := flags.String("checkpoint", "", "the file that notes how far it is (default: none)")
 	perSecond := flags.Float64("rate", 0, "how many products a second are stored (default: as fast as it goes)")
 	missing := flags.Bool("missing", false, "store only what is not there")
 	dry := flags.Bool("dry-run", false, "say what would be stored")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+	if done, err := demo.Parse(flags, p.out, args, "", "Fills Redis with the products of an SQL database. "+demo.RedisURL); done {
 		return err
 	}
 	if *path == "" {
@@ -73,11 +64,11 @@ func (p program) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, shop.Close()) }()
-	rdb, closeClient, err := connect(ctx, p.url)
+	server, err := demo.Connect(ctx, p.url)
 	if err != nil {
-		return err
+		return fmt.Errorf("REDIS_URL: %w", err)
 	}
-	defer closeClient()
+	defer server.Close()
 
 	opts := warmup.Options{
 		Codec:      codec.JSON, // so that redis-cli shows something readable
@@ -91,7 +82,8 @@ func (p program) run(ctx context.Context, args []string) (err error) {
 	if *missing {
 		opts.Mode = warmup.FillMissing
 	}
-	return p.warm(ctx, rdb, shop, opts)
+	p.printf("Warming %s.\n", server.Name)
+	return p.warm(ctx, server.UniversalClient, shop, opts)
 }
 
 // warm does it, and says how it went.
@@ -121,22 +113,4 @@ func (p program) warm(ctx context.Context, rdb redis.UniversalClient, shop *sql.
 
 func (p program) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.out, format, args...) // a closed terminal is no reason to stop
-}
-
-// connect opens the server that the URL names, or an embedded one without a URL.
-func connect(ctx context.Context, url string) (rdb redis.UniversalClient, closeClient func(), err error) {
-	if url == "" {
-		client, stop := lardertest.Start()
-		return client, stop, nil
-	}
-	opts, err := redis.ParseURL(url)
-	if err != nil {
-		return nil, nil, fmt.Errorf("REDIS_URL: %w", err)
-	}
-	client := redis.NewClient(opts)
-	if err := client.Ping(ctx).Err(); err != nil {
-		_ = client.Close()
-		return nil, nil, fmt.Errorf("REDIS_URL: %w", err)
-	}
-	return client, func() { _ = client.Close() }, nil
 }

@@ -18,42 +18,28 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/larder-go/larder/examples/internal/demo"
 	"github.com/larder-go/larder/monitor"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "watch:", err)
-		os.Exit(1)
-	}
+	os.Exit(demo.Main("watch", os.Stderr, func(ctx context.Context) error { return run(ctx, os.Args[1:], os.Stdout) }))
 }
 
 // run does what main does, on arguments and an output that a test can choose.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("watch", flag.ContinueOnError)
-	flags.SetOutput(out)
-	addr := flags.String("addr", "localhost:6379", "host:port, a redis:// or rediss:// URL, or the addresses of a cluster, separated by commas")
+	addr := flags.String("addr", "localhost:6379", "the `address`: "+demo.Forms)
 	once := flags.Bool("once", false, "print one sample and its alerts as JSON, and end")
 	interval := flags.Duration("interval", 2*time.Second, "time between samples")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+	if done, err := demo.Parse(flags, out, args, "", "Shows the nodes of a Redis and their alerts. It only reads."); done {
 		return err
 	}
-	redis.SetLogger(silent{}) // it would write over the screen what the table says
-	rdb, err := connect(*addr)
+	rdb, err := demo.Open(*addr) // it has not to be there: watch tells
 	if err != nil {
-		return err
+		return demo.Usage(fmt.Errorf("-addr: %w", err))
 	}
 	defer func() { _ = rdb.Close() }()
 	m, err := monitor.New(rdb, monitor.Options{Interval: *interval})
@@ -91,33 +77,6 @@ func watch(ctx context.Context, m *monitor.Monitor, interval time.Duration, t *t
 			}
 		}
 	}
-}
-
-// silent is a logger of go-redis.
-type silent struct{}
-
-// Printf says nothing.
-func (silent) Printf(context.Context, string, ...any) {}
-
-// connect makes a client of what the address names. It does no I/O.
-func connect(addr string) (redis.UniversalClient, error) {
-	if strings.Contains(addr, "://") {
-		opts, err := redis.ParseURL(addr)
-		if err != nil {
-			return nil, errors.New("-addr: the URL cannot be read") // the cause would repeat it with its password
-		}
-		return redis.NewClient(opts), nil
-	}
-	addrs := strings.Split(addr, ",")
-	for i := range addrs {
-		if addrs[i] = strings.TrimSpace(addrs[i]); addrs[i] == "" {
-			return nil, errors.New("-addr: an address is empty")
-		}
-	}
-	if len(addrs) > 1 {
-		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs}), nil
-	}
-	return redis.NewClient(&redis.Options{Addr: addrs[0]}), nil
 }
 
 // sample is what -once prints.

@@ -1,3 +1,3 @@
-// Package keyset remembers which keys a chunk on its way holds, by their hashes: 8 bytes a key, no allocation once it has
-// grown. Two keys with one hash are taken for one, which costs its callers an order that was not needed.
+// Package keyset remembers, by their hashes, which keys are in a chunk under way: 8 bytes a key, and no allocation once
+// it has grown. Two keys with the same hash are taken for one, which makes a caller wait where it need not.
 package keyset

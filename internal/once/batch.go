@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// errUnsent stands for the reason that go-redis did not give.
-var errUnsent = errors.New("nothing was sent")
+// errHidden stands for an error that a hook kept to itself.
+var errHidden = errors.New("a hook of the client hid the error")
 
 // Exec sends cmds as one pipeline, each of them once, and returns what became of
 // each. Every command keeps its own reply and its own error: the server's when it
@@ -59,7 +59,7 @@ func (b *Batch) Exec(ctx context.Context, rdb redis.UniversalClient, cmds []redi
 	if len(b.queue) == 0 {
 		return b.outcomes
 	}
-	if err := b.send(ctx, rdb); allWell(rdb, err) {
+	if err := b.send(ctx, rdb); err == nil && !followsLate(rdb) && b.acknowledged() {
 		for _, s := range b.sent {
 			b.outcomes[s.index] = Applied
 		}
@@ -88,7 +88,7 @@ func (b *Batch) ExecStatus(ctx context.Context, rdb redis.UniversalClient, slab 
 		return b.Exec(ctx, rdb, b.queue)
 	}
 	err := b.send(ctx, rdb)
-	if allWell(rdb, err) {
+	if err == nil && !followsLate(rdb) && acknowledged(slab) {
 		return nil
 	}
 	b.outcomes = resize(b.outcomes, len(slab))
@@ -109,9 +109,27 @@ func (b *Batch) send(ctx context.Context, rdb redis.UniversalClient) error {
 	return err //nolint:wrapcheck // settle looks at it
 }
 
-// allWell says whether every command was answered without an error. These clients
-// return the first error of the commands, so no error is at none of them.
-func allWell(rdb redis.UniversalClient, err error) bool { return err == nil && !followsLate(rdb) }
+// acknowledged says whether every command was answered without an error. That the
+// pipeline as a whole returned none does not tell: a hook may keep it back, and a
+// Ring without shards returns the first error of the commands, which keep those to
+// themselves that say that nothing was sent.
+func (b *Batch) acknowledged() bool {
+	for _, s := range b.sent {
+		if !s.state().acknowledged() {
+			return false
+		}
+	}
+	return true
+}
+
+func acknowledged(slab []Status) bool {
+	for i := range slab {
+		if !slab[i].acknowledged() {
+			return false
+		}
+	}
+	return true
+}
 
 // prepare wraps what can be sent.
 func (b *Batch) prepare(cmds []redis.Cmder) {
@@ -162,7 +180,7 @@ func (b *Batch) settle(rdb redis.UniversalClient, err error) {
 	stray := err != nil && clean && least == most && fullDuplex(rdb)
 	cause := err
 	if cause == nil {
-		cause = errUnsent
+		cause = errHidden
 	}
 	for _, s := range b.sent {
 		m := s.state()
@@ -170,6 +188,8 @@ func (b *Batch) settle(rdb redis.UniversalClient, err error) {
 		case m.unsent != nil:
 			s.set(m.unsent)
 			b.outcomes[s.index] = NotSent
+		case m.calls == 0 && err == nil && s.Err() == nil:
+			b.outcomes[s.index] = Applied // by a hook that answers itself
 		case m.calls == 0:
 			s.set(cause)
 			b.outcomes[s.index] = NotSent
@@ -179,10 +199,13 @@ func (b *Batch) settle(rdb redis.UniversalClient, err error) {
 			s.set(nil)
 			b.outcomes[s.index] = Applied
 		case own != nil:
-			b.outcomes[s.index] = outcomeOf(own, late)
+			b.outcomes[s.index] = m.outcomeOf(own, late)
 		case broken:
 			s.set(cause)
 			b.outcomes[s.index] = Unknown
+			if !m.wrote {
+				b.outcomes[s.index] = NotSent
+			}
 		case stray && m.nils == 1:
 			// The call before the diversion, and no other: nothing was sent, or
 			// nothing is known.

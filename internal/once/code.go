@@ -24,7 +24,8 @@ func Code(err error) string {
 	code := word(text)
 	if code == "ERR" {
 		rest := strings.TrimLeft(text[len(code):], " ")
-		if strings.HasPrefix(rest, "The user executing the script") {
+		// As Redis words it until 7.0, and from 7.2 on, like Valkey.
+		if strings.HasPrefix(rest, "The user executing the script") || strings.HasPrefix(rest, "ACL failure in script") {
 			return "NOPERM"
 		}
 		// "ERR NOSCRIPT ..." of Kvrocks.

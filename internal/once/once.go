@@ -58,12 +58,10 @@ func Process(ctx context.Context, rdb redis.UniversalClient, cmd redis.Cmder) er
 	if err == nil {
 		return w.doubt(rdb, cmd)
 	}
-	switch outcomeOf(err, followsLate(rdb)) {
-	case Unknown:
+	if w.outcomeOf(err, followsLate(rdb)) == Unknown {
 		return &UnknownError{Err: err}
-	default:
-		return err
 	}
+	return err
 }
 
 // doubt looks closer at a command that ended without an error although a try of
@@ -141,6 +139,15 @@ func outcomeOf(err error, late bool) Outcome {
 	return Failed
 }
 
+// outcomeOf is [outcomeOf] for a command that is tracked.
+func (m *mark) outcomeOf(err error, late bool) Outcome {
+	o := outcomeOf(err, late)
+	if o == Unknown && !m.wrote {
+		return NotSent
+	}
+	return o
+}
+
 // isReply says whether err came from a server.
 func isReply(err error) bool {
 	if _, ok := errors.AsType[redis.Error](err); !ok {
@@ -167,6 +174,8 @@ func notSent(err error) bool {
 	case errors.Is(err, redis.ErrPoolTimeout),
 		errors.Is(err, redis.ErrPoolExhausted),
 		errors.Is(err, redis.ErrClosed),
+		errors.Is(err, redis.ErrAutoPipelineQueueFull),
+		errors.Is(err, redis.ErrAutoPipelineTimeout),
 		errors.Is(err, ErrEncode):
 		return true
 	}

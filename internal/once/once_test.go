@@ -164,6 +164,7 @@ func TestCode(t *testing.T) {
 		"NOSCRIPT No matching script.":                                       "NOSCRIPT",
 		"ERR NOSCRIPT no such":                                               "NOSCRIPT",
 		"ERR The user executing the script can't run this command":           "NOPERM",
+		"ERR ACL failure in script: User ann has no permissions to run":      "NOPERM", // Redis 7.2, Valkey
 		"NOAUTH": "NOAUTH",
 		"lower":  "",
 	} {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // the name that Redis gives to a script is its SHA-1
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,11 +22,12 @@ type Script struct {
 // script of a command that was refused with NOSCRIPT.
 type scriptSHA struct {
 	hex    string
+	bytes  []byte // the same, which nobody changes
 	script *Script
 }
 
-// MarshalBinary writes the hash.
-func (s *scriptSHA) MarshalBinary() ([]byte, error) { return []byte(s.hex), nil }
+// MarshalBinary returns the hash. An AutoPipeliner asks for it to know its size, and again to write it.
+func (s *scriptSHA) MarshalBinary() ([]byte, error) { return s.bytes, nil }
 
 // String shows the hash.
 func (s *scriptSHA) String() string { return s.hex }
@@ -34,7 +36,8 @@ func (s *scriptSHA) String() string { return s.hex }
 func NewScript(src string) *Script {
 	sum := sha1.Sum([]byte(src)) //nolint:gosec // see the import
 	s := &Script{src: src}
-	s.sha = scriptSHA{hex: hex.EncodeToString(sum[:]), script: s}
+	text := hex.EncodeToString(sum[:])
+	s.sha = scriptSHA{hex: text, bytes: []byte(text), script: s}
 	return s
 }
 
@@ -96,7 +99,7 @@ func read(ctx context.Context, rdb redis.UniversalClient, cmd *redis.Cmd, severa
 		again := redis.NewCmd(ctx, cmd.Args()...)
 		again.SetFirstKeyPos(3)
 		err = Process(ctx, rdb, again)
-		if !IsUnknown(err) && outcomeOf(err, false) != NotSent {
+		if o := outcomeOf(err, false); !IsUnknown(err) && (o == Applied || o == Failed) {
 			cmd.SetVal(again.Val())
 			return err
 		}
@@ -105,7 +108,10 @@ func read(ctx context.Context, rdb redis.UniversalClient, cmd *redis.Cmd, severa
 		}
 	}
 	if unknown, ok := errors.AsType[*UnknownError](err); ok {
-		return unknown.Err // nothing was to be changed, so nothing is unknown
+		err = unknown.Err // nothing was to be changed, so nothing is unknown
+	}
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, err)
 	}
 	return err
 }

@@ -18,6 +18,9 @@ type mark struct {
 	// SetErr(nil) behind it.
 	failed error
 	after  int32
+	// wrote says that somebody asked for the arguments. Nobody can write a command
+	// without them, so one that was not asked was not sent, whatever its error.
+	wrote bool
 }
 
 // note counts a call of SetErr, and says whether the error is to be handed on.
@@ -34,6 +37,17 @@ func (m *mark) note(err error) bool {
 	}
 	return true
 }
+
+// asked notes that the arguments are being read. A second call writes nothing, as
+// the first one may be looked at by then.
+func (m *mark) asked() {
+	if !m.wrote {
+		m.wrote = true
+	}
+}
+
+// acknowledged says that the command was answered, and never had an error.
+func (m *mark) acknowledged() bool { return m.nils > 0 && m.nils == m.calls }
 
 func (m *mark) state() *mark { return m }
 
@@ -59,6 +73,18 @@ func (w *wrapper) SetErr(err error) {
 	if w.note(err) {
 		w.Cmder.SetErr(err)
 	}
+}
+
+// Args notes that they are read.
+func (w *wrapper) Args() []any {
+	w.asked()
+	return w.Cmder.Args()
+}
+
+// Clone makes a copy that is not tracked, so it counts as written.
+func (w *wrapper) Clone() redis.Cmder {
+	w.asked()
+	return w.Cmder.Clone()
 }
 
 func (w *wrapper) set(err error) { w.Cmder.SetErr(err) }
@@ -87,6 +113,18 @@ func (s *Status) SetErr(err error) {
 	}
 }
 
+// Args notes that they are read.
+func (s *Status) Args() []any {
+	s.asked()
+	return s.StatusCmd.Args()
+}
+
+// Clone makes a copy that is not tracked, so it counts as written.
+func (s *Status) Clone() redis.Cmder {
+	s.asked()
+	return s.StatusCmd.Clone()
+}
+
 func (s *Status) set(err error) { s.StatusCmd.SetErr(err) }
 
 // Bulk is like [Status] for a command with a string for a reply, such as GET.
@@ -109,6 +147,18 @@ func (s *Bulk) SetErr(err error) {
 	if s.note(err) {
 		s.StringCmd.SetErr(err)
 	}
+}
+
+// Args notes that they are read.
+func (s *Bulk) Args() []any {
+	s.asked()
+	return s.StringCmd.Args()
+}
+
+// Clone makes a copy that is not tracked, so it counts as written.
+func (s *Bulk) Clone() redis.Cmder {
+	s.asked()
+	return s.StringCmd.Clone()
 }
 
 func (s *Bulk) set(err error) { s.StringCmd.SetErr(err) }

@@ -30,6 +30,13 @@ func ExecTx(ctx context.Context, tx *redis.Tx, cmds []redis.Cmder) ([]Outcome, e
 		_ = pipe.Process(ctx, &wrappers[i]) // queues only
 	}
 	_, err := pipe.Exec(ctx)
+	for i := 0; err == nil && i < len(cmds); i++ {
+		if own := cmds[i].Err(); !errors.Is(own, redis.Nil) {
+			err = own // that a hook has kept back
+		}
+	}
+	// EXEC goes behind the last command, so nothing can run if that was not written.
+	wrote := len(cmds) == 0 || wrappers[len(cmds)-1].wrote
 	for i, cmd := range cmds {
 		w := &wrappers[i]
 		own := cmd.Err()
@@ -54,6 +61,9 @@ func ExecTx(ctx context.Context, tx *redis.Tx, cmds []redis.Cmder) ([]Outcome, e
 			outcomes[i] = Applied
 		default:
 			outcomes[i] = outcomeOf(own, false)
+		}
+		if outcomes[i] == Unknown && !wrote {
+			outcomes[i] = NotSent
 		}
 	}
 	return outcomes, err

@@ -9,11 +9,11 @@
 //		})
 //	}
 //
-// [Each] and [On] run a test on every kind of server and client. Their servers are started when first asked for, shared by
-// all tests of a test binary, and stopped by [Main]; a test that breaks servers takes its own from [NewServer],
-// [NewReplica], [NewSentinels] or [NewCluster]. Everything listens on loopback and unix sockets alone, writes nothing
-// but to a temporary folder, and dies with the test process, also when that is killed (on Linux).
+// [Each] and [On] run a test on every kind of server and client. Their servers are started when first asked for, shared
+// by all tests of a test binary, and stopped by [Main]; a test that breaks servers takes its own from [NewServer],
+// [NewReplica], [NewSentinels] or [NewCluster]. Everything listens on loopback and unix sockets only, writes to a
+// temporary folder only, and ends with the test process, on Linux even if that is killed.
 //
-// redis-server is looked for on the PATH, or at REDIS_SERVER. Without it the tests that need one are skipped, or fail if
-// LARDER_REQUIRE_REDIS is 1.
+// REDIS_SERVER names the redis-server to use; by default it is looked for on the PATH. Without one, the tests that need
+// it are skipped, or fail if LARDER_REQUIRE_REDIS is 1.
 package redistest

@@ -22,6 +22,7 @@ type Proxy struct {
 	refuse      bool
 	delay       time.Duration
 	wg          sync.WaitGroup
+	done        chan struct{} // closed at the end of the test
 	requestSeen int64
 	replySeen   int64
 }
@@ -48,11 +49,12 @@ func NewProxy(tb testing.TB, network, addr string) *Proxy {
 	if err != nil {
 		tb.Fatalf("redistest: proxy: %v", err)
 	}
-	p := &Proxy{network: network, target: addr, listener: l, conns: map[net.Conn]bool{}}
+	p := &Proxy{network: network, target: addr, listener: l, conns: map[net.Conn]bool{}, done: make(chan struct{})}
 	p.wg.Go(p.accept)
 	tb.Cleanup(func() {
 		_ = l.Close()
-		p.CloseConnections()
+		close(p.done)
+		p.Refuse() // the one that is being accepted, too
 		p.wg.Wait()
 	})
 	return p
@@ -185,7 +187,10 @@ func (p *Proxy) pump(to, from net.Conn, r *rule, seen *int64) {
 			delay := p.delay
 			p.mu.Unlock()
 			if delay > 0 && r == &p.reply {
-				time.Sleep(delay)
+				select {
+				case <-time.After(delay):
+				case <-p.done: // nobody waits for it any more
+				}
 			}
 			if allowed > 0 {
 				if _, err := to.Write(buf[:allowed]); err != nil {

@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
@@ -288,6 +289,41 @@ func TestProxyDropsHalvesAndRefuses(t *testing.T) {
 	p.Refuse()
 	_, err = dial(t, p).Read(make([]byte, 1))
 	require.Error(t, err)
+}
+
+// TestProxyDropsRequests: what is swallowed never reaches the server, and the connection stays.
+func TestProxyDropsRequests(t *testing.T) {
+	p := NewProxy(t, "unix", StandaloneServer(t).Socket())
+	p.DropRequestAfter(4)
+	conn := dial(t, p)
+	_, err := io.WriteString(conn, "PING\r\n")
+	require.NoError(t, err)
+	Poll(t, "the proxy got the request", func() bool {
+		request, _ := p.Bytes()
+		return request == int64(len("PING\r\n"))
+	})
+	p.DropRequestAfter(1 << 20)
+	_, err = io.WriteString(conn, "\r\n") // the end of a line that has lost its own
+	require.NoError(t, err)
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	require.NoError(t, err)
+	assert.Equal(t, "+PONG\r\n", line)
+}
+
+// TestProxyDelays: an answer that is held back has been given, and does not hold up the end of the test.
+func TestProxyDelays(t *testing.T) {
+	p := NewProxy(t, "unix", StandaloneServer(t).Socket())
+	p.Delay(time.Hour)
+	conn := dial(t, p)
+	_, err := io.WriteString(conn, "PING\r\n")
+	require.NoError(t, err)
+	Poll(t, "the server answered", func() bool {
+		_, reply := p.Bytes()
+		return reply == int64(len("+PONG\r\n"))
+	})
+	require.NoError(t, conn.SetReadDeadline(time.Now()))
+	_, err = conn.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
 
 func dial(t *testing.T, p *Proxy) net.Conn {

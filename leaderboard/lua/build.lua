@@ -3,6 +3,7 @@
 -- ARGV: 1 milliseconds after which the new keys go, should nobody finish them; then score, member for each, with T score,
 --       member, time prefix.
 -- Returns how many rows the new board has.
+call('PEXPIRE', S, ARGV[1]) -- fails before anything is written where it may not be used
 if not T then
   call('ZADD', S, unpack(ARGV, 2))
 else
@@ -13,9 +14,9 @@ else
     times[#times + 1] = ARGV[i + 1]
     times[#times + 1] = ARGV[i + 2]
   end
-  call('ZADD', S, unpack(rows))
   call('HSET', T, unpack(times))
   call('PEXPIRE', T, ARGV[1])
+  call('ZADD', S, unpack(rows))
 end
 if D then
   for i = 2, #ARGV, T and 3 or 2 do

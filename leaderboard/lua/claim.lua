@@ -13,10 +13,13 @@ end
 if redis.call('EXISTS', KEYS[2]) == 1 then
   return {''}
 end
-redis.call('SET', KEYS[1], ARGV[1])
 if ARGV[3] ~= '0' then
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
-elseif ARGV[2] ~= '0' then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+elseif ARGV[2] == '0' then
+  redis.call('SET', KEYS[1], ARGV[1])
+else
+  redis.call('PEXPIREAT', KEYS[1], ARGV[2]) -- does nothing, but fails where it may not be used
+  redis.call('SET', KEYS[1], ARGV[1])
   redis.call('PEXPIREAT', KEYS[1], ARGV[2])
   if redis.call('EXISTS', KEYS[1]) == 0 then
     return 'retention'

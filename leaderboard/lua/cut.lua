@@ -13,7 +13,7 @@ if ARGV[1] == 'place' then
   end
 elseif ARGV[1] == 'row' then
   removed = cut(place(ARGV[2], ARGV[3]))
-elseif not T and not D and not P then
+elseif bare() then
   removed = call('ZREMRANGEBYSCORE', S, ARGV[2], ARGV[3])
 else
   while true do

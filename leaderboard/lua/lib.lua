@@ -1,23 +1,4 @@
--- What the scripts that write have in common. Go puts the constants of the board in front: see scripts.go.
-
--- bytesBefore compares as Redis orders equal scores: byte by byte, whatever the locale of the server.
-local function bytesBefore(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then
-      return x < y
-    end
-  end
-  return #a < #b
-end
-
--- isAhead says whether the stored name a ranks before b where the scores are equal.
-local function isAhead(a, b)
-  if HIGHEST then
-    return bytesBefore(b, a)
-  end
-  return bytesBefore(a, b)
-end
+-- What the scripts that write have in common. Go puts the constants of the board and order.lua in front: see scripts.go.
 
 -- better counts what has a strictly better score.
 local function better(key, score)
@@ -38,17 +19,7 @@ end
 -- place is the 0-based position that a row has, or would have.
 local function place(score, stored)
   local low = better(S, score)
-  local high = low + call('ZCOUNT', S, score, score)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    local row = call(RANGE, S, middle, middle)
-    if row[1] and isAhead(row[1], stored) then
-      low = middle + 1
-    else
-      high = middle
-    end
-  end
-  return low
+  return between(S, low, low + call('ZCOUNT', S, score, score), stored)
 end
 
 -- member is the name that the caller knows.
@@ -108,12 +79,20 @@ local function drop(stored, score)
   left(score)
 end
 
+-- bare says whether nothing belongs to any row, so that many can go by one command.
+local function bare()
+  return not T and not D and not (P and call('EXISTS', P) == 1)
+end
+
 -- cut removes all rows from a 0-based position on, and returns how many.
 local function cut(from)
   local removed = 0
-  if not T and not D and not P then
-    if HIGHEST then
-      return call('ZREMRANGEBYRANK', S, 0, call('ZCARD', S) - from - 1)
+  if bare() then
+    local n = call('ZCARD', S)
+    if from >= n then -- as a range, it would be the whole board
+      return 0
+    elseif HIGHEST then
+      return call('ZREMRANGEBYRANK', S, 0, n - from - 1)
     end
     return call('ZREMRANGEBYRANK', S, from, -1)
   end
@@ -133,6 +112,16 @@ end
 local function evict()
   if CAP > 0 and call('ZCARD', S) > CAP then
     cut(CAP)
+  end
+end
+
+-- mayExpire fails, before anything is written, where a user may not give a key an expiry: scripts do not roll back, and a
+-- board that is created must not stay for ever. It does nothing to a key that is not there.
+local function mayExpire(key, at)
+  if SLIDE > 0 then
+    call('PEXPIRE', key, SLIDE)
+  elseif at ~= '0' then
+    call('PEXPIREAT', key, at)
   end
 end
 

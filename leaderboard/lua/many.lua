@@ -8,6 +8,7 @@ if created then
   if ARGV[1] == '' then
     return 'absent'
   end
+  mayExpire(S, ARGV[1])
   if T or D or P then
     call('DEL', T or S, D or S, P or S)
   end
@@ -40,12 +41,12 @@ else
     end
     if changed or moved then
       local stored = prefix .. name
-      if old and before ~= stored then
-        call('ZREM', S, before)
-      end
-      call('ZADD', S, score, stored)
       if T then
         call('HSET', T, name, prefix)
+      end
+      call('ZADD', S, score, stored)
+      if old and before ~= stored then
+        call('ZREM', S, before) -- afterwards, since a set that is empty in between loses its expiry
       end
       entered(score)
       if old then

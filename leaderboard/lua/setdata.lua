@@ -10,6 +10,9 @@ if ARGV[3] == '' then
   call('HDEL', P, ARGV[2])
 else
   local created = call('EXISTS', P) == 0
+  if created then
+    mayExpire(P, ARGV[1])
+  end
   call('HSET', P, ARGV[2], ARGV[3])
   if created and SLIDE == 0 and ARGV[1] ~= '0' then
     call('PEXPIREAT', P, ARGV[1])

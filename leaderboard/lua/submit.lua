@@ -27,12 +27,12 @@ end
 if not T or known ~= '' then
   old = call('ZSCORE', S, before)
 end
+if D or P or T then
+  check()
+end
 local created = not old and call('ZCARD', S) == 0
 if created and ARGV[1] == '' then
   return 'absent'
-end
-if D or P or T then
-  check()
 end
 
 local changed, moved = true, false
@@ -60,18 +60,19 @@ if old then
   aheadBefore = ahead(old, before)
 end
 if changed or moved then
-  if created and (T or D or P) then
+  if created then
+    mayExpire(S, ARGV[1])
     call('DEL', T or S, D or S, P or S) -- what a lost set of scores left behind
   end
   if not changed then
     score = old
   end
-  if old and before ~= stored then
-    call('ZREM', S, before)
-  end
-  call('ZADD', S, score, stored)
   if T then
     call('HSET', T, name, prefix)
+  end
+  call('ZADD', S, score, stored)
+  if old and before ~= stored then
+    call('ZREM', S, before) -- afterwards, since a set that is empty in between loses its expiry
   end
   if D then
     entered(score)
@@ -96,14 +97,7 @@ elseif changed or moved then
 else
   now = aheadBefore
 end
-if T or D or SLIDE > 0 then
-  if not expire(created, ARGV[1]) then
-    return 'retention'
-  end
-elseif created and ARGV[1] ~= '0' then -- as expire does, which a plain board goes without: see scripts.go
-  call('PEXPIREAT', S, ARGV[1])
-  if call('EXISTS', S) == 0 then
-    return 'retention'
-  end
+if not expire(created, ARGV[1]) then
+  return 'retention'
 end
 return {applied, old or '', aheadBefore, score, now, known, prefix}

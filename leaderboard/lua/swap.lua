@@ -18,7 +18,7 @@ for i = 1, 3 do
   end
 end
 local rows = tonumber(ARGV[2])
-if call('ZCARD', new[1]) ~= rows or T and call('HLEN', new[2]) ~= rows then
+if call('ZCARD', new[1]) ~= rows or T and call('HLEN', new[2]) ~= rows or D and rows > 0 and call('ZCARD', new[3]) == 0 then
   return 'lost'
 end
 if rows > 0 and SLIDE == 0 and ARGV[1] ~= '0' then
@@ -31,18 +31,27 @@ if rows > 0 and SLIDE == 0 and ARGV[1] ~= '0' then
     return 'retention'
   end
 end
+-- Scripts do not roll back: what a user may not use must fail before the first key goes.
+local names = call('HKEYS', P)
+if rows > 0 then
+  if SLIDE == 0 and ARGV[1] == '0' then
+    for i = 1, 3 do
+      if new[i] then
+        call('PERSIST', new[i])
+      end
+    end
+  end
+  call('RENAME', new[1], new[1])
+end
 for i = 1, 3 do
   if own[i] then
     call('UNLINK', own[i])
     if rows > 0 then
       call('RENAME', new[i], own[i])
-      if SLIDE == 0 and ARGV[1] == '0' then
-        call('PERSIST', own[i])
-      end
     end
   end
 end
-for _, name in ipairs(call('HKEYS', P)) do
+for _, name in ipairs(names) do
   if not find(name) then
     call('HDEL', P, name)
   end

@@ -1,7 +1,7 @@
 // Package email sends the alerts of a [monitor.Monitor] by mail.
 //
-// It is a package of its own so that nobody else links an SMTP client. Do not use it where somebody must wake up: mail is
-// late, and nobody hears it. [monitor.Webhook] reaches what does that.
+// It is a package of its own so that nobody else links an SMTP client. Do not use it to wake somebody up: mail is slow,
+// and silent. [monitor.Webhook] reaches the services that do.
 //
 //	mail, err := email.New(email.Options{Host: "smtp.example.com", From: "redis@example.com", To: []string{"ops@example.com"}})
 //	if err != nil {
@@ -19,8 +19,9 @@
 //
 // # Errors
 //
-// [New] refuses options without a host, sender or recipient, and addresses that are none. What the server answers comes
-// back from Notify, which the Monitor tries again; the password is in no error and in nothing that is printed.
+// [New] refuses options without a host, a sender or a recipient, and addresses that are not valid. What the server
+// answers comes back from Notify, which the Monitor tries again; the password is in no error and in nothing that is
+// printed.
 //
 // # Cluster
 //

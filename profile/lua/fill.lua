@@ -29,5 +29,9 @@ redis.call('HSET', key, '@meta', ARGV[4])
 for i = 5, #ARGV, 1000 do
   redis.call('HSET', key, unpack(ARGV, i, math.min(i + 999, #ARGV)))
 end
-redis.call('PEXPIREAT', key, ARGV[3])
+local reply = redis.pcall('PEXPIREAT', key, ARGV[3])
+if type(reply) == 'table' and reply.err then -- not allowed: nothing stays for ever
+  redis.call('DEL', key)
+  return redis.error_reply(reply.err)
+end
 return 1

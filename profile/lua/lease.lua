@@ -38,9 +38,14 @@ if lease then
 end
 
 redis.call('HSET', key, '@lease', ARGV[1] .. ' ' .. ARGV[4])
+local reply = 0
 if alone then
-  redis.call('PEXPIRE', key, ARGV[3])
+  reply = redis.pcall('PEXPIRE', key, ARGV[3])
 elseif redis.call('PTTL', key) < 0 then
-  redis.call('PEXPIRE', key, ARGV[7])
+  reply = redis.pcall('PEXPIRE', key, ARGV[7])
+end
+if type(reply) == 'table' and reply.err then -- not allowed: nothing stays for ever
+  redis.call('HDEL', key, '@lease')
+  return redis.error_reply(reply.err)
 end
 return {'taken'}

@@ -12,5 +12,9 @@ redis.call('HSET', key, '@meta', ARGV[2])
 for i = 3, #ARGV, 1000 do
   redis.call('HSET', key, unpack(ARGV, i, math.min(i + 999, #ARGV)))
 end
-redis.call('PEXPIREAT', key, ARGV[1])
+local reply = redis.pcall('PEXPIREAT', key, ARGV[1])
+if type(reply) == 'table' and reply.err then -- not allowed: nothing stays for ever
+  redis.call('DEL', key)
+  return redis.error_reply(reply.err)
+end
 return 1

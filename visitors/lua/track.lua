@@ -15,7 +15,8 @@ if n > 1 then
     elseif head == '' then
       fits = redis.call('EXISTS', key) == 0
     else
-      fits = head == 'HYLL'
+      -- PFADD of nobody adds nothing, and refuses what only begins like a sketch.
+      fits = head == 'HYLL' and type(redis.pcall('PFADD', key)) ~= 'table'
     end
     if not fits then
       return redis.error_reply('WRONGTYPE Key is not a valid HyperLogLog string value.')

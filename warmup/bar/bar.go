@@ -66,6 +66,9 @@ func (s *shown) draw(p warmup.Progress) {
 		)
 	}
 	s.bar.Describe(trouble("warming "+pace(p), p))
+	if 0 <= p.Total && p.Total < p.Done { // or the bar would stand still
+		s.bar.ChangeMax64(p.Done)
+	}
 	_ = s.bar.Set64(p.Done)
 	if p.Last {
 		_ = s.bar.Exit() // leaves it as it is: a run that ended early is not at its end

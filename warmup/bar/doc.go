@@ -1,11 +1,11 @@
-// Package bar shows how far a warm-up is: a progress bar on a terminal, and plain
-// lines now and then in a log or a file.
+// Package bar shows the progress of a warm-up: as a bar on a terminal, and as
+// plain lines in a log or a file.
 //
 //	w, err := warmup.New(rdb, warmup.Options{Progress: bar.New(os.Stderr)})
 //
-// It is a package of its own so that only those who import it link a library for
-// terminals. Do not use it where progress is to be measured: warmup.Options.Progress
-// takes any function.
+// It is a package of its own so that nobody else links a library for terminals.
+// Do not use it where a program is to read the progress:
+// warmup.Options.Progress takes any function.
 //
 // # Keys
 //
@@ -18,9 +18,10 @@
 //
 // # Errors
 //
-// What cannot be written is lost: a closed terminal is no reason to stop warming.
+// Lines that cannot be written are dropped: a closed terminal is no reason to
+// stop warming.
 //
 // # Cluster
 //
-// It does not matter to it.
+// A cluster makes no difference here.
 package bar

@@ -92,4 +92,9 @@ func TestTerminal(t *testing.T) {
 	show(warmup.Progress{Done: 77, Total: -1, ETA: -1})
 	show(warmup.Progress{Done: 78, Total: -1, ETA: -1, Last: true})
 	redistest.Poll(t, "the spinner is on the screen", func() bool { return strings.Contains(written(), "78") })
+
+	// A source that has more than it has promised.
+	show(warmup.Progress{Done: 50, Total: 100})
+	show(warmup.Progress{Done: 155, Total: 100, Last: true})
+	redistest.Poll(t, "all of it is on the screen", func() bool { return strings.Contains(written(), "155/") })
 }

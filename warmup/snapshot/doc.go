@@ -1,4 +1,5 @@
-// Package snapshot backs up the keys of a Redis into a portable file, and brings them back: checked, compared, rotated.
+// Package snapshot backs up the keys of a Redis into a portable file and restores them. Files can be verified, compared
+// with a server, and rotated.
 //
 //	path, summary, err := snapshot.DumpFile(ctx, rdb, "/var/backups/cache", snapshot.Options{Match: "app:*"})
 //	...
@@ -9,8 +10,9 @@
 // one server, and the other way round. [Verify] reads a file without a server, [Compare] holds one against a server,
 // [DumpFile] writes one atomically, [Prune] removes old ones, and a [Schedule] does all of that for as long as it runs.
 //
-// Do not use it where Redis's own persistence does: an RDB file is one moment of a whole server, and faster. A snapshot
-// is of each key at a moment of its own, and needs no access to the machine, nor the same version of Redis.
+// Do not use it where Redis's own persistence is enough: an RDB file holds a whole server at one moment, and is faster
+// to make. A snapshot holds each key at a moment of its own, but needs neither access to the machine nor the same
+// version of Redis.
 //
 // # Format
 //
@@ -30,25 +32,26 @@
 // # Keys
 //
 // A key read in pieces (see [Options.MaxKeyBytes]) is restored into a temporary key `larder:restore:{tag}:...` in its
-// slot, which expires an hour after its last piece came, and is renamed at the end. Nothing else is written but what was
-// dumped. [Dump] and [Compare] pass over such keys, which another process may be at work on.
+// slot, which expires an hour after its last piece came, and is renamed at the end. Nothing else is written but what
+// was dumped. [Dump] and [Compare] skip such keys, which another process may be working on.
 //
 // # Time
 //
-// Expiries are absolute, to the millisecond. A key that expires while the snapshot lies on a disk is not restored, and
-// counted as [Summary.Expired]; what "now" is, the server says, at the moment of the write where it is near: a
-// script asks TIME there, since a key that is late by a millisecond would delete a live one. On servers before 7.0, which only tell how long a key
-// still has, an expiry is exact to about a round trip.
+// Expiries are absolute, to the millisecond. A key that has expired since it was dumped is not restored, but counted as
+// [Summary.Expired]. Where an expiry is near, a script asks the server for the time at the moment of the write: a
+// record that is late by a millisecond would otherwise delete a live key. Servers before 7.0 only tell how long a key
+// still has, so that an expiry is exact to about a round trip.
 //
 // # Errors
 //
 // [ErrCorrupt]: the file is damaged or cut off. [ErrIncomplete]: the snapshot itself says that a node or a key is
-// missing. [ErrVersion]: the format is newer than this package. All three come before the first write. [ErrPartial]: a
-// dump could not read everything; what it could is in the file. [ErrClient]: the client hides its nodes.
+// missing. [ErrVersion]: the format is newer than this package. All three are found before the first write.
+// [ErrPartial]: a dump could not read everything; what it could read is in the file. [ErrClient]: the client hides its
+// nodes.
 //
 // # Cluster
 //
-// Each master is read by itself. A master that cannot be read is named in an error wrapping [ErrPartial], the others'
-// keys are kept. A key that moves to another node while it is read makes a snapshot partial. *redis.AutoPipeliner is
-// refused, since it hides a cluster's nodes: hand over the client beneath.
+// Each master is read by itself. A master that cannot be read is named in an error wrapping [ErrPartial]; the keys of
+// the others are kept. A key that moves to another node while it is read makes a snapshot partial. *redis.AutoPipeliner
+// is refused, since it hides a cluster's nodes: hand over the client beneath.
 package snapshot
