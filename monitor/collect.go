@@ -508,13 +508,16 @@ func (b *batch) slow(ctx context.Context, client asker, n *Node, hasty bool) err
 			return errLate
 		}
 		cmd := redis.NewCmd(ctx, "SLOWLOG", "GET", slowlogLength)
-		if err := client.Process(ctx, retried(cmd, !hasty)); err != nil {
-			if !replied(err) {
-				return err
-			}
-			return nil // what was allowed a moment ago
+		err := client.Process(ctx, retried(cmd, !hasty))
+		switch {
+		case err == nil:
+			log, known = parseSlowlog(cmd.Val()).Get()
+		case replied(err): // refused, which was allowed a moment ago
+			known = false
+		default:
+			return err
 		}
-		if log, known = parseSlowlog(cmd.Val()).Get(); !known {
+		if !known {
 			return nil
 		}
 		kept = b.a.keepSlowlog(log)

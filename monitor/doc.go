@@ -54,6 +54,6 @@
 // # Cluster
 //
 // Every node is read by itself, with rates of its own; a dead one is an entry with an error, also after the cluster has
-// given it up. Of a Ring each shard is a node. A failover client is one node under one name, whatever server answers, and
+// given it up. That takes a *redis.ClusterClient: a client of one node samples that node alone. Of a Ring each shard is a node. A failover client is one node under one name, whatever server answers, and
 // a failover behind it is an [EventFailover]. Sentinels are nodes if they are given to [Options].
 package monitor

@@ -53,7 +53,7 @@ type HealthOptions struct {
 
 	// Probe is the beginning of a key that does not exist. With it Ready sends SET key v XX, which writes nothing and still
 	// tells whether writes are refused: oom, readonly, noreplicas, misconf. The service's user needs the right to SET it.
-	// On a cluster there is one key a master. Braces are refused. "" sends none: a service that reads alone needs no more.
+	// On a cluster there is one key a master; of servers behind Sentinels the master is asked. Braces are refused. "" sends none: a service that reads alone needs no more.
 	Probe string
 
 	// Tolerate are reasons that make the answer "degraded" instead of "unavailable", with status 200: what the service can
@@ -259,7 +259,7 @@ func (h *Health) targets(ctx context.Context) ([]target, error) {
 			return nodes, nil
 		}
 	}
-	nodes, err := h.source.search(ctx, h.opts.Timeout, func(work func()) { go work() }) // ends within Timeout
+	nodes, err := h.source.search(ctx, h.opts.Timeout, func(work func()) { go work() }) // ends with the client's read
 	if cluster && err == nil && !slices.ContainsFunc(nodes, func(t target) bool { return t.err != nil }) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -319,7 +319,7 @@ func (h *Health) look(ctx context.Context, t target) *probe {
 	p = &probe{done: make(chan struct{})}
 	h.probes[t.addr] = p
 	ctx = context.WithoutCancel(ctx)
-	go func() { // ends with the client's read, which ends within Timeout
+	go func() { // ends with the client's read, which may be later than the answer
 		defer close(p.done)
 		ctx, cancel := context.WithTimeout(ctx, h.opts.Timeout)
 		defer cancel()

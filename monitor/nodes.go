@@ -68,7 +68,7 @@ func usable(rdb redis.UniversalClient) error {
 }
 
 // targets is search for who waits for all searches itself.
-func (s *source) targets(ctx context.Context, timeout time.Duration) ([]target, error) {
+func (s *source) targets(ctx context.Context, timeout time.Duration) ([]target, error) { //nolint:unparam // who asks says for how long
 	return s.search(ctx, timeout, s.wg.Go)
 }
 

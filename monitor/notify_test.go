@@ -282,6 +282,9 @@ func TestLeadership(t *testing.T) {
 		before := time.Now()
 		assert.True(t, l.leads(t.Context()))
 		assert.Equal(t, 5*time.Second, time.Since(before))
+		before = time.Now()
+		assert.True(t, l.leads(t.Context()))
+		assert.Zero(t, time.Since(before), "one that hangs is not waited for again, or each sample would be late")
 		close(hang)
 		late.Wait()
 		mode = "answer"

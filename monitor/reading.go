@@ -151,12 +151,7 @@ func (c *Command) readLatency(text string) {
 
 // cutField takes the first "name=value" off a list.
 func cutField(text string) (name, value, rest string) {
-	part := text
-	if i := strings.IndexByte(text, ','); i >= 0 {
-		part, rest = text[:i], text[i+1:]
-	}
-	if i := strings.IndexByte(part, '='); i >= 0 {
-		return part[:i], part[i+1:], rest
-	}
-	return part, "", rest
+	part, rest, _ := strings.Cut(text, ",")
+	name, value, _ = strings.Cut(part, "=")
+	return name, value, rest
 }

@@ -684,8 +684,8 @@ func holds(v reflect.Value, is func(string) bool) bool {
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			return false
 		}
-		for i := range v.NumField() {
-			if holds(v.Field(i), is) {
+		for _, field := range v.Fields() {
+			if holds(field, is) {
 				return true
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -146,8 +147,9 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	for _, base := range []string{r.URL, gone.URL} {
 		secret := strings.Replace(base, "http://", "http://user:geheim@", 1) + "/geheim?token=geheim"
 		o := WebhookOptions{Header: http.Header{"X-Token": {"geheim"}}}
-		asJSON, err := json.Marshal(o)
-		require.NoError(t, err)
+		var logged strings.Builder
+		slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "options", o)
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "options", o)
 		hook, err := Webhook(secret, o)
 		require.NoError(t, err)
 		slack, err := Slack(secret, SlackOptions{})
@@ -157,7 +159,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 			require.Error(t, err)
 			w := newWorker(n, nil)
 			for _, text := range []string{
-				err.Error(), w.String(), fmt.Sprintf("%v %+v %#v", o, &o, o), string(asJSON), fmt.Sprintf("%v", n), fmt.Sprintf("%+v", n), fmt.Sprintf("%#v", n), fmt.Sprint(Options{Notifiers: []Notifier{n}}),
+				err.Error(), w.String(), fmt.Sprintf("%v %+v %#v", o, &o, o), logged.String(), fmt.Sprintf("%v", n), fmt.Sprintf("%+v", n), fmt.Sprintf("%#v", n), fmt.Sprint(Options{Notifiers: []Notifier{n}}),
 			} {
 				assert.NotContains(t, text, "geheim")
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -211,7 +212,7 @@ func TestFormats(t *testing.T) {
 	assert.Equal(t, "1.5G", binary(1.5*(1<<30)))
 	events := &recentEvents{}
 	for i := range 10 {
-		events.add(monitor.Event{Detail: fmt.Sprint(i)})
+		events.add(monitor.Event{Detail: strconv.Itoa(i)})
 	}
 	require.Len(t, events.list(), recentLength)
 	assert.Equal(t, "9", events.list()[0].Detail)
