@@ -33,8 +33,9 @@ const building = time.Hour
 // tie times counts as of the clock of into. Data of into stays for the members that stay.
 //
 // It reads all sources, one after the other, holds the result in memory (about 100 bytes a member) and writes it in
-// chunks: O(N) round trips of 10,000 rows and 1,000 rows, so that no command keeps the server long. It is no snapshot of sources that are being written. A sum beyond any number is [ErrScore].
-// An error before the end leaves into as it was; of shards, the error names those that failed.
+// chunks: O(N) round trips of 10,000 rows and 1,000 rows, so that no command keeps the server long. It is no snapshot of
+// sources that are being written. A sum beyond any number is [ErrScore]. An error before the end leaves into as it was;
+// of shards, the error names those that failed.
 func Merge(ctx context.Context, into *Board, how Aggregate, from ...*Board) (int64, error) {
 	n, err := merge(ctx, into, how, from, false)
 	return n, wrap(err, "merge into %q", into.Name())

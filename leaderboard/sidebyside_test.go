@@ -3,6 +3,7 @@ package leaderboard_test
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,12 +25,14 @@ type cost struct {
 	wall    []float64
 	servers []time.Duration
 	client  time.Duration
+	allocs  uint64
 }
 
 // sideBySide runs all ways in turn in each round, another one first each time, so that a busy machine troubles all
 // alike. It reports nanoseconds for each of the items that one run goes through: of the median round (name), of the
 // processor time of all servers (name-server), of the busiest of several (name-busiest) and of this process
-// (name-client); and the median, over the rounds, of how many times as long the other ways take as the first one.
+// (name-client); the allocations (name-allocs); and the median, over the rounds, of how many times as long the other
+// ways take as the first one.
 func sideBySide(b *testing.B, servers []*redis.Client, items int, ways ...way) {
 	b.Helper()
 	costs := make([]cost, len(ways))
@@ -49,10 +52,14 @@ func sideBySide(b *testing.B, servers []*redis.Client, items int, ways ...way) {
 			for k, s := range servers {
 				before[k] = serverCPU(b, s)
 			}
-			client, begun := ownCPU(), time.Now()
+			var mem runtime.MemStats
+			runtime.ReadMemStats(&mem)
+			allocs, client, begun := mem.Mallocs, ownCPU(), time.Now()
 			err := ways[i].run()
 			costs[i].wall = append(costs[i].wall, float64(time.Since(begun).Nanoseconds()))
 			costs[i].client += ownCPU() - client
+			runtime.ReadMemStats(&mem)
+			costs[i].allocs += mem.Mallocs - allocs
 			for k, s := range servers {
 				costs[i].servers[k] += serverCPU(b, s) - before[k]
 			}
@@ -75,6 +82,7 @@ func sideBySide(b *testing.B, servers []*redis.Client, items int, ways ...way) {
 			b.ReportMetric(float64(slices.Max(costs[i].servers).Nanoseconds())/all, w.name+"-busiest")
 		}
 		b.ReportMetric(float64(costs[i].client.Nanoseconds())/all, w.name+"-client")
+		b.ReportMetric(float64(costs[i].allocs)/all, w.name+"-allocs")
 		if i > 0 {
 			ratios := make([]float64, len(costs[i].wall))
 			for k := range ratios {
